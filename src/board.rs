@@ -1,0 +1,1 @@
+//! The board: button, lamp, camera and sound discovery.

@@ -1,0 +1,1 @@
+//! `kioskd.toml` and the board file.

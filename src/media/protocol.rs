@@ -1,0 +1,435 @@
+//! The lines between `kioskd` and the media worker: one JSON object a line, at most [`LINE_LIMIT`] bytes.
+//!
+//! ```text
+//! kioskd                        kiosk-media
+//!   configure ───────────────────►        once, first
+//!          ◄─────────────────── ready
+//!   prepare publish ─────────────►        while idle: the offer waits for the button
+//!          ◄─────────────────── offer
+//!   capture on ──────────────────►        the camera opens now and not before
+//!   answer ──────────────────────►        what the WHIP server said
+//!          ◄─────────────────── connected
+//!   prepare play, answer ────────►        one session for each other member
+//!   send on ─────────────────────►        somebody is there: encode
+//!          ◄─────────────────── first_frame, first_sound, stats (every second)
+//!   close, capture off, stop ────►
+//! ```
+//! The worker never talks HTTP, and holds no ticket.
+
+use serde::{Deserialize, Serialize};
+
+/// The longest line in either direction, in bytes, its newline not counted.
+pub const LINE_LIMIT: usize = 64 * 1024;
+
+/// Names a WebRTC session of one worker; chosen by `kioskd`, never used twice with one worker.
+pub type SessionId = u32;
+
+/// From `kioskd` to the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// What to use; the first line, sent once. Answered by [`Event::Ready`].
+    Configure(Box<Settings>),
+    /// Makes a session and its fully gathered offer. Answered by [`Event::Offer`]; sent again when addresses change.
+    Prepare {
+        /// The new session.
+        session: SessionId,
+        /// Which way the media flows.
+        role: Role,
+    },
+    /// The WHIP or WHEP server's answer to the session's offer.
+    Answer {
+        /// The session.
+        session: SessionId,
+        /// SDP.
+        sdp: String,
+        /// Whose media a [`Role::Play`] session brings.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        member: Option<Member>,
+    },
+    /// Ends a session; no answer, and unknown sessions are ignored.
+    Close {
+        /// The session.
+        session: SessionId,
+    },
+    /// Opens or closes camera and microphone; open means a preview on the screen.
+    Capture {
+        /// Whether they are to be open.
+        on: bool,
+    },
+    /// Encodes and sends on the publish session, or stops doing so.
+    Send {
+        /// Whether to send.
+        on: bool,
+    },
+    /// What the customer is told on the screen.
+    Screen(Screen),
+    /// Lays a text over the picture.
+    Message {
+        /// Who says so; may be empty.
+        from: String,
+        /// The text, any script, several lines.
+        text: String,
+        /// How long it stays.
+        seconds: u32,
+    },
+    /// Ends the process in good order: camera closed, devices released, exit 0.
+    Stop,
+}
+
+/// Which way a session's media flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Camera and microphone out, by WHIP.
+    Publish,
+    /// One other member in, by WHEP.
+    Play,
+}
+
+/// Another member of the room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// The member's user ID.
+    pub user_id: String,
+    /// The name shown with the picture.
+    pub name: String,
+}
+
+/// What the screen shows; the words are `kioskd`'s, already in the customer's language.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Screen {
+    /// Chooses the layout.
+    pub view: View,
+    /// Large; one short sentence, may be empty.
+    pub headline: String,
+    /// Smaller, below; may be empty.
+    pub detail: String,
+}
+
+/// The screen's layouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    /// The idle picture and how to start a call.
+    Idle,
+    /// Joining or waiting: the preview large, the words over it.
+    Waiting,
+    /// The other members large, the preview small.
+    InCall,
+    /// The words alone, in the colours of trouble.
+    Trouble,
+}
+
+/// What the worker uses, from the board file and `kioskd.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The camera.
+    pub camera: Camera,
+    /// Microphone and speaker.
+    pub sound: Sound,
+    /// H.264 and the bounds of its bitrate.
+    pub video: Video,
+    /// The screen.
+    pub display: Display,
+    /// Extra local addresses to offer, `127.0.0.1` in the simulator (libnice never gathers it by itself).
+    pub local_addresses: Vec<std::net::IpAddr>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            camera: Camera::default(),
+            sound: Sound::default(),
+            video: Video::default(),
+            display: Display::default(),
+            local_addresses: Vec::new(),
+        }
+    }
+}
+
+/// The camera and the picture wanted of it; the board file's `[camera]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Camera {
+    /// Where pictures come from.
+    pub source: CameraSource,
+    /// With `v4l2`: a stable path such as `/dev/v4l/by-id/…`, or part of the card's name; empty takes the first that captures.
+    pub device: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames a second.
+    pub fps: u32,
+}
+
+impl Default for Camera {
+    fn default() -> Self {
+        Self { source: CameraSource::Test, device: String::new(), width: 640, height: 480, fps: 30 }
+    }
+}
+
+/// Where pictures come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CameraSource {
+    /// A test picture: a running clock and the machine-readable mark.
+    Test,
+    /// A V4L2 device.
+    V4l2,
+}
+
+/// Microphone and speaker; the board file's `[sound]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sound {
+    /// Where sound comes from.
+    pub source: SoundSource,
+    /// With `alsa`: the capture device, such as `plughw:CARD=Device`.
+    pub capture: String,
+    /// Where sound goes to.
+    pub sink: SoundSink,
+    /// With `alsa`: the playback device.
+    pub playback: String,
+    /// With `tone`: its frequency in Hz.
+    pub tone_hz: u32,
+    /// Echo cancelling between real devices.
+    pub echo_cancel: bool,
+}
+
+impl Default for Sound {
+    fn default() -> Self {
+        Self {
+            source: SoundSource::Tone,
+            capture: "default".into(),
+            sink: SoundSink::None,
+            playback: "default".into(),
+            tone_hz: 440,
+            echo_cancel: true,
+        }
+    }
+}
+
+/// Where sound comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoundSource {
+    /// A test tone.
+    Tone,
+    /// An ALSA capture device.
+    Alsa,
+}
+
+/// Where sound goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoundSink {
+    /// Decoded, measured, and dropped at the pace of a clock.
+    None,
+    /// An ALSA playback device.
+    Alsa,
+}
+
+/// H.264 encoding; the board file's `[video]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Video {
+    /// Encoder elements in order of preference; empty means the table's order.
+    pub encoders: Vec<String>,
+    /// Decoder elements in order of preference; empty means the table's order.
+    pub decoders: Vec<String>,
+    /// Congestion control never goes below this.
+    pub min_kbps: u32,
+    /// Where a call starts.
+    pub start_kbps: u32,
+    /// Congestion control never goes above this.
+    pub max_kbps: u32,
+}
+
+impl Default for Video {
+    fn default() -> Self {
+        Self { encoders: Vec::new(), decoders: Vec::new(), min_kbps: 150, start_kbps: 1000, max_kbps: 2500 }
+    }
+}
+
+/// The screen; the board file's `[screen]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Display {
+    /// How pictures reach the glass.
+    pub output: Output,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+impl Default for Display {
+    fn default() -> Self {
+        Self { output: Output::Auto, width: 1280, height: 720 }
+    }
+}
+
+/// How pictures reach the glass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// A window when there is a display, none otherwise.
+    Auto,
+    /// A window (X11 or Wayland).
+    Window,
+    /// No screen: pictures are decoded, measured and dropped.
+    None,
+}
+
+/// From the worker to `kioskd`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// Configured: plugins loaded, encoder chosen, nothing captured.
+    Ready {
+        /// The encoder element in use.
+        encoder: String,
+        /// The decoder element in use.
+        decoder: String,
+        /// GStreamer's version.
+        gstreamer: String,
+    },
+    /// The session's fully gathered offer.
+    Offer {
+        /// The session.
+        session: SessionId,
+        /// SDP.
+        sdp: String,
+    },
+    /// ICE and DTLS are up.
+    Connected {
+        /// The session.
+        session: SessionId,
+    },
+    /// The session will not work any more; `kioskd` closes it and makes another.
+    Lost {
+        /// The session.
+        session: SessionId,
+        /// For the log.
+        reason: String,
+    },
+    /// The first frame of a [`Role::Play`] session was decoded and handed to the screen.
+    FirstFrame {
+        /// The session.
+        session: SessionId,
+    },
+    /// The first sound of a [`Role::Play`] session was decoded and handed to the speaker.
+    FirstSound {
+        /// The session.
+        session: SessionId,
+    },
+    /// Progress, every second.
+    Stats(Box<Stats>),
+    /// A part does not work. The worker goes on trying by itself.
+    Trouble {
+        /// Which.
+        part: Part,
+        /// What is wrong and what cures it, naming the device; one sentence.
+        detail: String,
+    },
+    /// A part that was in trouble works again.
+    Well {
+        /// Which.
+        part: Part,
+    },
+}
+
+/// A part of the board the worker uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The camera.
+    Camera,
+    /// The microphone.
+    Microphone,
+    /// The speaker.
+    Speaker,
+    /// The H.264 encoder.
+    Encoder,
+    /// The H.264 decoder.
+    Decoder,
+    /// The screen.
+    Screen,
+}
+
+/// Progress since the worker started, measured where it counts: behind the encoder, behind the decoder.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stats {
+    /// Whether camera and microphone are open.
+    pub capturing: bool,
+    /// Whether media is being sent.
+    pub sending: bool,
+    /// Frames the camera gave.
+    pub frames_captured: u64,
+    /// Frames that left the encoder.
+    pub frames_encoded: u64,
+    /// Frames handed to RTP while the publish session was connected.
+    pub frames_sent: u64,
+    /// Frames handed to the screen (idle picture and preview included).
+    pub frames_drawn: u64,
+    /// The encoder in use.
+    pub encoder: String,
+    /// What congestion control asks of the encoder, bits a second.
+    pub target_bps: u64,
+    /// What left the encoder in the last second, bits a second.
+    pub encoded_bps: u64,
+    /// One for each [`Role::Play`] session.
+    pub players: Vec<Player>,
+}
+
+/// Progress of one [`Role::Play`] session.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Player {
+    /// The session.
+    pub session: SessionId,
+    /// Whose media.
+    pub user_id: String,
+    /// Frames decoded and handed to the screen.
+    pub frames_shown: u64,
+    /// Of those, frames whose pixels differ from the frame before.
+    pub frames_changed: u64,
+    /// Milliseconds of sound handed to the speaker.
+    pub audio_ms: u64,
+    /// Of those, milliseconds louder than -45 dBFS.
+    pub audio_loud_ms: u64,
+    /// Loudness of the last second, dBFS (RMS).
+    pub audio_dbfs: f64,
+    /// Strongest frequency of the last second of sound, Hz; 0 when silent.
+    pub audio_hz: f64,
+    /// What the pixel marks said; absent while none was ever read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Marks>,
+}
+
+/// Marks read from the pixels of decoded frames (see `media::mark`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Marks {
+    /// Frames with a readable mark and a counter not seen before.
+    pub distinct: u64,
+    /// Frames whose counter was not above the one before.
+    pub out_of_order: u64,
+    /// The first counter read.
+    pub first: u32,
+    /// The newest counter read.
+    pub last: u32,
+    /// CLOCK_MONOTONIC of this machine when the first mark was read, milliseconds.
+    pub first_at_ms: u64,
+    /// Age of the newest frames when shown, median over the last 300, milliseconds. Only sensible when both ends run on
+    /// one machine: the mark carries the sender's CLOCK_MONOTONIC.
+    pub age_p50_ms: f64,
+    /// The same, 95th percentile.
+    pub age_p95_ms: f64,
+}

@@ -1,0 +1,3 @@
+//! RoomService as seen from the wire.
+
+pub mod wire;
