@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use tokio::sync::Semaphore;
+
 use super::address::Addresses;
 use super::clock::Now;
 use super::hub::Hub;
@@ -14,6 +16,9 @@ use super::roles::Roles;
 use super::rooms::{Output, Rooms};
 use super::tokens::Tokens;
 use crate::room::user_sig::{Keys, Mint};
+
+/// The most message sockets at once.
+const SESSIONS_LIMIT: u32 = 20_000;
 
 /// What changes.
 #[derive(Debug)]
@@ -44,6 +49,8 @@ pub struct Office {
     pub dev_mint: Option<Mint>,
     /// Who may do what.
     pub roles: Roles,
+    /// A message socket holds a permit for as long as it lives.
+    pub sessions: Semaphore,
     relay: Relay,
     state: Mutex<State>,
 }
@@ -64,6 +71,7 @@ impl Office {
             account_type: config.account_type,
             dev_mint: config.dev_mint,
             roles: config.roles,
+            sessions: Semaphore::new(SESSIONS_LIMIT as usize),
             relay,
             state: Mutex::new(state),
         }
@@ -104,7 +112,7 @@ impl Office {
     }
 
     /// Ends all sockets and streams, so that members learn of the stop at once.
-    pub fn stop(&self) {
+    pub async fn stop(&self) {
         let streams = self.with(|state, _| {
             state.hub.close_all();
             state.rooms.streams().map(str::to_owned).collect::<Vec<_>>()
@@ -112,6 +120,8 @@ impl Office {
         for stream in streams {
             self.relay.close_stream(&stream);
         }
+        // All permits are back when the last socket has said goodbye.
+        let _ = self.sessions.acquire_many(SESSIONS_LIMIT).await;
     }
 
     /// Removes what has been silent or unused for too long.

@@ -123,9 +123,11 @@ impl Server {
             }
         }
         drop(self.listener);
-        self.office.stop();
         drop(stop);
-        let ended = async { while connections.join_next().await.is_some() {} };
+        let ended = async {
+            self.office.stop().await;
+            while connections.join_next().await.is_some() {}
+        };
         if timeout(STOPPING, ended).await.is_err() {
             log::warn!("some connections did not end within {} s, cut", STOPPING.as_secs());
         }
