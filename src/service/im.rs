@@ -173,17 +173,18 @@ impl Session<'_> {
 
     fn say(&mut self, id: u64, kind: Kind, room_id: String, saying: Saying, size: usize) {
         let room = RoomName::new(kind, room_id);
-        self.office.with(|state, now| {
-            let said = if !self.bucket.take(SAY_RATE, now) {
+        let said = self.office.with(|state, now| {
+            if !self.bucket.take(SAY_RATE, now) {
                 Err((code::TOO_MANY, "too many messages, slow down".to_owned()))
             } else if size > IM_TEXT_LIMIT {
                 Err((code::BAD_REQUEST, format!("longer than {IM_TEXT_LIMIT} bytes")))
             } else {
                 state.rooms.say(now, &room, self.user, saying).map_err(|d: Denied| (d.code(), d.to_string()))
-            };
-            let (code, message) = said.err().unwrap_or((code::OK, String::new()));
-            state.hub.send(self.user, &ImEvent::Ack { id, code, message });
+            }
         });
+        // After the message itself, which the sender gets as every member does.
+        let (code, message) = said.err().unwrap_or((code::OK, String::new()));
+        self.office.with(|state, _| state.hub.send(self.user, &ImEvent::Ack { id, code, message }));
     }
 }
 
