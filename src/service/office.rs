@@ -126,11 +126,14 @@ impl Office {
 
     /// Removes what has been silent or unused for too long.
     pub fn sweep(&self) {
-        let late: Vec<String> =
-            self.with(|state, now| state.rooms.late_streams(now).map(str::to_owned).collect());
+        let (asked, late) = self.with(|state, now| {
+            let late: Vec<String> = state.rooms.late_streams(now).map(str::to_owned).collect();
+            (now, late)
+        });
         let live: HashSet<String> = late.into_iter().filter(|stream| self.relay.is_live(stream)).collect();
         let over = self.with(|state, now| {
-            state.rooms.sweep(now, |stream| live.contains(stream));
+            // As of when the relay was asked: who has become late since was not asked about.
+            state.rooms.sweep(asked, |stream| live.contains(stream));
             state.tokens.sweep(now);
             let State { tokens, hub, rooms, loose, .. } = state;
             hub.keep(|digest| tokens.is_good(now, digest));

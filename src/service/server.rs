@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -26,12 +26,14 @@ use super::config::Config;
 use super::office::Office;
 use super::relay::{Relay, RelayConfig};
 use super::routes::{self, Source};
+use super::slots::Slots;
 use super::tls;
 
-/// The most connections at once.
-const CONNECTIONS_LIMIT: usize = 8192;
-/// How long a TLS handshake or the head of a request may take.
+/// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection may wait for its next request. Longer than the clients keep an idle one (reqwest 90 s), so that
+/// it is they who close it and no request crosses our closing.
+const IDLE: Duration = Duration::from_secs(120);
 /// How long requests and sockets get to end after SIGTERM; the process has 3 s in all.
 const STOPPING: Duration = Duration::from_secs(2);
 /// How many ports are tried when any will do but TCP and UDP need the same.
@@ -98,7 +100,7 @@ impl Server {
     /// Serves until `shutdown` is done, then ends sockets and requests in good order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopping) = watch::channel(());
-        let slots = Arc::new(Semaphore::new(CONNECTIONS_LIMIT));
+        let slots = Slots::default();
         let mut connections = JoinSet::new();
         let mut sweep = interval(self.sweep_every);
         let mut shutdown = std::pin::pin!(shutdown);
@@ -106,8 +108,10 @@ impl Server {
             tokio::select! {
                 () = &mut shutdown => break,
                 _ = sweep.tick() => self.office.sweep(),
-                accepted = accept(&self.listener, &slots) => match accepted {
-                    Ok((stream, source, slot)) => {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, source)) => {
+                        // Dropped at once: whoever has that many is better off without an answer.
+                        let Some(slot) = slots.take(source.ip()) else { continue };
                         let (router, tls, stopping) = (self.router.clone(), self.tls.clone(), stopping.clone());
                         connections.spawn(async move {
                             serve(stream, source, tls, router, stopping).await;
@@ -132,15 +136,6 @@ impl Server {
             log::warn!("some connections did not end within {} s, cut", STOPPING.as_secs());
         }
     }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, source) = listener.accept().await?;
-    Ok((stream, source, slot))
 }
 
 async fn serve(
@@ -174,7 +169,7 @@ async fn talk(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HANDSHAKE)
+        .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
