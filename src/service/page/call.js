@@ -204,9 +204,11 @@ export class Call {
     if (call.troubles.has('server')) text = t('lost_server');
     else if (call.alone) text = t('customer_left', { name: call.name });
     else if (call.troubles.has('seat')) text = t('seat_lost');
-    else if (call.troubles.has('publish')) text = t('own_lost');
     else if (this.#tiles.size === 0) text = t('connecting_to', { name: call.name });
     note.hidden = text === '';
+    const interrupted = call.troubles.has('publish');
+    say(find('local-caption'), t(interrupted ? 'own_lost' : 'you'));
+    find('local-caption').parentElement.classList.toggle('is-interrupted', interrupted);
     const seconds = call.alone ? Math.ceil((call.alone.until - performance.now()) / 1000) : 0;
     const drawn = `${text} ${call.alone ? 'alone' : ''}`;
     if (note.dataset.drawn !== drawn) {
