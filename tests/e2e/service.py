@@ -1,10 +1,15 @@
 """RoomService with TLS, tickets and roles, as a bank would run it."""
 
+import base64
+import hashlib
+import hmac
 import json
 import ssl
 import subprocess
+import time
 import urllib.error
 import urllib.request
+import zlib
 
 from program import Program, binary
 from wait import tail, until
@@ -118,6 +123,18 @@ advertise = ["{self.advertise}"]
             [binary("roomservice"), "sign", "--user", user, "--config", self.config, "--days", str(days), *options],
             check=True, capture_output=True, text=True,
         ).stdout.strip()
+
+    def expired_ticket(self, user):
+        """A userSig that ran out a minute ago. `roomservice sign` makes none, so it is made here (v2, HMAC)."""
+        began, lasts = int(time.time()) - 3660, 3600
+        signed = f"TLS.identifier:{user}\nTLS.sdkappid:{SDK_APP_ID}\nTLS.time:{began}\nTLS.expire:{lasts}\n"
+        key = (self.directory / "keys" / "secret.hex").read_text().strip().encode()
+        fields = {
+            "TLS.ver": "2.0", "TLS.identifier": user, "TLS.sdkappid": SDK_APP_ID, "TLS.time": began, "TLS.expire": lasts,
+            "TLS.sig": base64.b64encode(hmac.new(key, signed.encode(), hashlib.sha256).digest()).decode(),
+        }
+        text = base64.b64encode(zlib.compress(json.dumps(fields).encode())).decode()
+        return text.translate(str.maketrans("+/=", "*-_"))
 
     def get(self, path):
         with urllib.request.urlopen(self.address + path, context=self.trust, timeout=5) as answer:

@@ -3,7 +3,7 @@
 import pytest
 
 from clerk import Clerk, hold
-from service import Account
+from service import Account, Service
 from wait import until
 
 ROOM = "branch-7"
@@ -67,17 +67,18 @@ def test_a_custom_message_reaches_the_other_member(pair):
 
 def test_hanging_up_leaves_no_seat_and_no_media_resource(member, clerk):
     resources = []
-    clerk.page.on("response", lambda answer: resources.append((answer.url, answer.headers.get("location"))) if answer.status == 201 else None)
+    clerk.page.on("response", lambda answer: resources.append(answer) if answer.status == 201 else None)
     clerk.answer(ROOM)
     clerk.watch()
     clerk.until_decodes(10, 20, member)
     clerk.hang_up()
     account = Account(clerk.service, "clerk-audit").login()
     until("the clerk's seat to be free", lambda: seats(account) == ["kiosk-7"], 5, clerk, clerk.service)
-    assert {path(url).split("/")[1] for url, _ in resources} == {"whip", "whep"}, resources
+    assert {answer.url.split("/")[3] for answer in resources} == {"whip", "whep"}
     owner = Account(clerk.service, clerk.user)
-    owner.token = token_of(clerk)
-    for _, location in resources:
+    for answer in resources:
+        owner.token = answer.request.headers["authorization"].removeprefix("Bearer ")
+        location = answer.headers["location"]
         until(f"{location} to be gone", lambda: owner.media("PATCH", location)[0] == 404, 5, clerk.service)
 
 
@@ -169,14 +170,12 @@ def test_without_camera_and_microphone_the_page_says_why_and_the_call_goes_on(me
 def test_a_ticket_that_is_no_good_is_refused_in_one_sentence(clerks, service, tmp_path, case):
     clerk = clerks("clerk-anna")
     ticket, words = {
-        "expired": lambda: (service.ticket("clerk-anna", 0), "expired"),
+        "expired": lambda: (service.expired_ticket("clerk-anna"), "expired"),
         "other user": lambda: (service.ticket("clerk-bert"), "belongs to"),
         "nonsense": lambda: ("nonsense", "not a ticket"),
         "foreign key": lambda: (foreign_ticket(tmp_path), "refused"),
     }[case]()
     clerk.page.goto(service.address)
-    if case == "expired":
-        hold(1.2)
     clerk.page.fill("#user-id", "clerk-anna")
     clerk.page.fill("#user-sig", ticket)
     clerk.page.click("#login")
@@ -184,19 +183,9 @@ def test_a_ticket_that_is_no_good_is_refused_in_one_sentence(clerks, service, tm
 
 
 def foreign_ticket(directory):
-    from service import Service
-
     return Service(directory / "foreign").ticket("clerk-anna")
 
 
 def seats(account):
     return [pusher["userID"] for pusher in account.call("get_pushers", roomID=ROOM).get("pushers", [])]
 
-
-def path(url):
-    return "/" + url.split("/", 3)[3]
-
-
-def token_of(clerk):
-    """A fresh login would end the page's token, and with it what the page still has to delete."""
-    return Account(clerk.service, clerk.user).login().token

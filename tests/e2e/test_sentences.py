@@ -25,7 +25,7 @@ def until_said(kiosk, words):
 
 
 def test_an_expired_ticket_is_named_and_a_new_one_cures_it(kiosks, service):
-    kiosk = kiosks(7, ticket=service.ticket("kiosk-7", 0))
+    kiosk = kiosks(7, ticket=service.expired_ticket("kiosk-7"))
     kiosk.start(state=None)
     until_said(kiosk, ["expired"])
     kiosk.ticket_file.write_text(service.ticket("kiosk-7"))

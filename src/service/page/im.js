@@ -7,6 +7,8 @@ const LONGEST_RETRY_MS = 8000;
 const OPEN_LIMIT_MS = 8000;
 const ACK_LIMIT_MS = 8000;
 const REMEMBERED_EVENTS = 200;
+// RoomService closes with this when the token was replaced or has run out.
+const CLOSED_TOKEN_VOID = 4007;
 
 /** One member's message socket. */
 export class MessageSocket {
@@ -92,19 +94,19 @@ export class MessageSocket {
       if (frame.type === 'hello') clearTimeout(timer);
       this.#receive(frame);
     };
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
       clearTimeout(timer);
       if (socket !== this.#socket) return;
       this.#drop();
-      this.#lost();
+      this.#lost(code === CLOSED_TOKEN_VOID);
     };
   }
 
-  #lost() {
+  #lost(tokenVoid = false) {
     if (this.#closed) return;
     const wait = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LONGEST_RETRY_MS);
     this.#failures += 1;
-    if (this.#failures > 1) this.#handlers.refused();
+    if (tokenVoid || this.#failures > 1) this.#handlers.refused();
     this.#retry = setTimeout(() => this.#connect(), wait * (0.75 + Math.random() / 2));
   }
 
