@@ -57,7 +57,7 @@ pub fn attach(
         &[("config-interval", "-1"), ("aggregate-mode", "zero-latency"), ("mtu", "1200"), ("pt", "96")],
     )?;
     pipe.chain(&[video.upcast_ref(), &payload])?;
-    join(bin, &payload, &video_caps().build(), true)?;
+    join(bin, &payload, &video_caps().field("packetization-mode", "1").build(), true)?;
     // Key-frame requests travel against the stream; this is as far as they get by themselves.
     let keys = Arc::clone(&setup.keys);
     if let Some(pad) = video.static_pad("src") {

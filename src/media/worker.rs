@@ -204,7 +204,8 @@ impl Worker {
         let decoders = codec::decoders(&settings.video)?;
         let timebase = Timebase::start();
         let counters = Arc::<Counters>::default();
-        let screen = Screen::default();
+        let picture = capture::picture_info(&settings.camera)?;
+        let screen = Screen::open(&settings.display, &picture, &timebase, &inbox, &counters);
         let target = settings.video.start_kbps.max(1) * 1000;
         let (pictures, encoder) = (Arc::<Outlet>::default(), Arc::<Slot>::default());
         let setup = Setup {
@@ -333,7 +334,9 @@ impl Worker {
                     self.publisher = Some(session);
                     self.aim(self.setup.settings.video.start_kbps.max(1) * 1000);
                 } else {
-                    if let (Some(playing), Some(member)) = (&answered.playing, member) {
+                    let member = member.unwrap_or_default();
+                    self.setup.screen.name(session, &member.name);
+                    if let Some(playing) = &answered.playing {
                         playing.name(member);
                     }
                     return self.open_speaker();
@@ -508,7 +511,10 @@ impl Worker {
                 events.push(Event::Lost { session, reason: detail.to_owned() });
                 events
             }
-            Origin::Screen(generation) => self.setup.screen.breaks(generation, detail),
+            Origin::Screen(generation) => {
+                self.setup.screen.breaks(generation, detail);
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }
@@ -595,7 +601,6 @@ impl Worker {
             self.speaker.retry = None;
             events.extend(self.open_speaker());
         }
-        events.extend(self.setup.screen.look(&self.setup.timebase));
         if now - self.reported.0 >= REPORT {
             events.push(self.report(now));
         }
