@@ -1,1 +1,3 @@
 //! RoomService.
+
+pub mod relay;
