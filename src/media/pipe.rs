@@ -27,7 +27,7 @@ impl Pipe {
         let pipeline = gst::Pipeline::with_name(name);
         timebase.rule(&pipeline);
         if let Some(bus) = pipeline.bus() {
-            let inbox = inbox.clone();
+            let (inbox, weak) = (inbox.clone(), pipeline.downgrade());
             bus.set_sync_handler(move |_, message| {
                 match message.view() {
                     gst::MessageView::Error(error) => {
@@ -40,8 +40,14 @@ impl Pipe {
                         let detail = "the stream ended".to_owned();
                         let _ = inbox.send(Input::Broken { origin, element: String::new(), detail });
                     }
+                    // Not here: this is a streaming thread. Without it, RTP sessions know no running time, and
+                    // congestion control sees nonsense.
                     gst::MessageView::Latency(_) => {
-                        let _ = inbox.send(Input::Latency(origin));
+                        if let Some(pipeline) = weak.upgrade() {
+                            pipeline.call_async(|pipeline| {
+                                let _ = pipeline.recalculate_latency();
+                            });
+                        }
                     }
                     _ => {}
                 }

@@ -8,6 +8,7 @@ use gst_video::prelude::*;
 use gst_webrtc::{WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection};
 
 use super::pipe::{self, Pipe};
+use super::plugins;
 use super::protocol::{Event, Member, Player, SessionId};
 use super::session::{Setup, audio_caps, video_caps};
 use super::sound;
@@ -197,6 +198,8 @@ fn video_out(
     playing: &Arc<Playing>,
 ) -> Result<()> {
     let unpack = pipe::make("rtph264depay", &[("request-keyframe", "true"), ("wait-for-keyframe", "true")])?;
+    // Decoders want to know profile and size beforehand.
+    let parse = plugins::element("videoparsersbad", "h264parse")?;
     let decode = setup.decoder.make()?;
     let (playing, inbox, screen) = (Arc::clone(playing), setup.inbox.clone(), setup.screen.clone());
     let mut known: Option<(gst::Caps, gst_video::VideoInfo)> = None;
@@ -215,7 +218,7 @@ fn video_out(
             let _ = inbox.send(Input::Event(Event::FirstFrame { session: id }));
         }
     });
-    place(pipeline, pad, &[&unpack, &decode, sink.upcast_ref()])
+    place(pipeline, pad, &[&unpack, &parse, &decode, sink.upcast_ref()])
 }
 
 fn audio_out(

@@ -57,7 +57,7 @@ pub fn attach(
         &[("config-interval", "-1"), ("aggregate-mode", "zero-latency"), ("mtu", "1200"), ("pt", "96")],
     )?;
     pipe.chain(&[video.upcast_ref(), &payload])?;
-    join(bin, &payload, &video_caps().field("packetization-mode", "1").build(), true)?;
+    join(pipe, bin, &payload, video_caps().field("packetization-mode", "1"), true)?;
     // Key-frame requests travel against the stream; this is as far as they get by themselves.
     let keys = Arc::clone(&setup.keys);
     if let Some(pad) = video.static_pad("src") {
@@ -73,7 +73,7 @@ pub fn attach(
     let payload = pipe::make("rtpopuspay", &[("pt", "97"), ("mtu", "1200")])?;
     pipe.chain(&[audio.upcast_ref(), &payload])?;
     // An offer of audio RTX is one that Chromium refuses.
-    join(bin, &payload, &audio_caps().build(), false)?;
+    join(pipe, bin, &payload, audio_caps(), false)?;
 
     let (up, keys, counters) = (Arc::clone(connected), Arc::clone(&setup.keys), Arc::clone(&setup.counters));
     let mut flows = false;
@@ -104,7 +104,17 @@ pub fn attach(
 }
 
 /// Requests a sink pad with caps, so that an offer can be made before there is media.
-fn join(bin: &gst::Element, payload: &gst::Element, caps: &gst::Caps, repeats: bool) -> Result<()> {
+fn join(
+    pipe: &Pipe,
+    bin: &gst::Element,
+    payload: &gst::Element,
+    caps: gst::caps::Builder<gst::caps::NoFeature>,
+    repeats: bool,
+) -> Result<()> {
+    // Servers tell media apart by the SSRC in the offer.
+    let ssrc = gst::glib::random_int();
+    payload.set_property("ssrc", ssrc);
+    let caps = &caps.field("ssrc", ssrc).build();
     let template = bin.pad_template("sink_%u").context("webrtcbin has no sink pads")?;
     let pad = bin.request_pad(&template, None, Some(caps)).context("webrtcbin gives no sink pad")?;
     let transceiver = pad.property::<WebRTCRTPTransceiver>("transceiver");
@@ -113,5 +123,16 @@ fn join(bin: &gst::Element, payload: &gst::Element, caps: &gst::Caps, repeats: b
     transceiver.set_property("do-nack", repeats);
     let out = payload.static_pad("src").context("the payloader has no pad")?;
     out.link(&pad).context("the payloader does not fit webrtcbin")?;
+    // The RTP session's way out exists once the first packet is here; only then can it learn the latency, without
+    // which it knows no send times, and congestion control sees nonsense.
+    let pipeline = pipe.pipeline().downgrade();
+    out.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, _| {
+        if let Some(pipeline) = pipeline.upgrade() {
+            pipeline.call_async(|pipeline| {
+                let _ = pipeline.recalculate_latency();
+            });
+        }
+        gst::PadProbeReturn::Remove
+    });
     Ok(())
 }

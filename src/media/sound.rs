@@ -5,7 +5,6 @@
 //! since they share clock and base time.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 
 use anyhow::{Result, anyhow};
@@ -15,7 +14,7 @@ use super::outlet::Outlet;
 use super::pipe::{self, Pipe};
 use super::plugins;
 use super::protocol::{SessionId, Sound, SoundSink, SoundSource};
-use super::stats::{Counters, RATE};
+use super::stats::RATE;
 use super::timebase::Timebase;
 use super::worker::{Input, Origin};
 
@@ -58,9 +57,9 @@ pub fn microphone(
     generation: u32,
     timebase: &Timebase,
     inbox: &Sender<Input>,
-    counters: &Arc<Counters>,
+    sending: bool,
     outlet: &Arc<Outlet>,
-) -> Result<Pipe> {
+) -> Result<Microphone> {
     let origin = Origin::Microphone(generation);
     let pipe = Pipe::new("microphone", timebase, inbox, origin);
     let mut chain = match sound.source {
@@ -95,25 +94,17 @@ pub fn microphone(
         &[("frame-size", "20"), ("audio-type", "voice"), ("inband-fec", "true"), ("complexity", "5")],
     )?;
     encoder.set_property("bitrate", OPUS_BPS as i32);
-    // Heard so far: nothing. The gate is before the encoder, so that nothing is encoded while nothing is sent.
-    let gate = Arc::clone(counters);
-    let first = inbox.clone();
-    let mut silent = true;
-    let mut heard = move || {
-        if std::mem::take(&mut silent) {
-            let _ = first.send(Input::Works(origin));
-        }
-    };
-    let heard = std::sync::Mutex::new(move || heard());
-    if let Some(pad) = encoder.static_pad("sink") {
+    // Before the encoder, so that nothing is encoded while nothing is sent.
+    let gate = pipe::make("valve", &[])?;
+    gate.set_property("drop", !sending);
+    if let Some(pad) = gate.static_pad("sink") {
+        let inbox = inbox.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            if let Ok(mut heard) = heard.lock() {
-                heard();
-            }
-            if gate.sending.load(Ordering::Acquire) { gst::PadProbeReturn::Ok } else { gst::PadProbeReturn::Drop }
+            let _ = inbox.send(Input::Works(origin));
+            gst::PadProbeReturn::Remove
         });
     }
-    chain.push(encoder);
+    chain.extend([gate.clone(), encoder]);
     let outlet = Arc::clone(outlet);
     let sink = pipe::sink("opus", None, move |sample| {
         if let Some(buffer) = sample.buffer_owned() {
@@ -123,7 +114,21 @@ pub fn microphone(
     chain.push(sink.upcast());
     pipe.chain(&chain.iter().collect::<Vec<_>>())?;
     pipe.play(inbox, origin);
-    Ok(pipe)
+    Ok(Microphone { gate, _pipe: pipe })
+}
+
+/// An open microphone; dropping it closes it.
+#[derive(Debug)]
+pub struct Microphone {
+    gate: gst::Element,
+    _pipe: Pipe,
+}
+
+impl Microphone {
+    /// Lets sound through to the encoder, or not.
+    pub fn send(&self, on: bool) {
+        self.gate.set_property("drop", !on);
+    }
 }
 
 /// An open speaker: mixes the members and plays them. Unverified: no sound device where this was written.
@@ -190,11 +195,6 @@ impl Speaker {
         if let Some(pad) = pad {
             self.mixer.release_request_pad(&pad);
         }
-    }
-
-    /// Redistributes latency, when an element asks.
-    pub fn settle(&self) {
-        let _ = self.pipe.pipeline().recalculate_latency();
     }
 }
 

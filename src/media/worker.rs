@@ -14,11 +14,11 @@ use super::codec;
 use super::encode::{Encoder, Keys, Slot};
 use super::line::{Reader, Writer};
 use super::outlet::Outlet;
-use super::pipe::{self, Pipe};
+use super::pipe;
 use super::protocol::{Command, Event, Part, Role, SessionId, Settings, Stats};
 use super::screen::Screen;
 use super::session::{Session, Setup};
-use super::sound::{self, Speaker};
+use super::sound::{self, Microphone, Speaker};
 use super::stats::Counters;
 use super::timebase::Timebase;
 
@@ -78,8 +78,6 @@ pub enum Input {
     },
     /// A device gave its first picture or sound.
     Works(Origin),
-    /// An element wants latency redistributed.
-    Latency(Origin),
     /// What congestion control allows the video encoder.
     Target {
         /// The session it belongs to.
@@ -188,7 +186,7 @@ struct Worker {
     camera: Device<Capture>,
     standin: Option<Capture>,
     pictures_seen: (u64, Instant),
-    microphone: Device<Pipe>,
+    microphone: Device<Microphone>,
     speaker: Device<Speaker>,
     sessions: HashMap<SessionId, (Role, Session)>,
     publisher: Option<SessionId>,
@@ -303,19 +301,13 @@ impl Worker {
             Input::Event(event) => vec![event],
             Input::Broken { origin, element, detail } => self.broken(origin, &element, &detail),
             Input::Works(origin) => self.works(origin),
-            Input::Latency(Origin::Speaker(_)) => {
-                if let Some(speaker) = &self.speaker.open {
-                    speaker.settle();
-                }
-                Vec::new()
-            }
             Input::Target { session, bps } => {
                 if self.publisher == Some(session) {
                     self.aim(bps);
                 }
                 Vec::new()
             }
-            Input::Latency(_) | Input::End(_) => Vec::new(),
+            Input::End(_) => Vec::new(),
         }
     }
 
@@ -349,6 +341,9 @@ impl Worker {
                     self.setup.keys.want();
                 }
                 self.setup.counters.sending.store(on, Ordering::Release);
+                if let Some(microphone) = &self.microphone.open {
+                    microphone.send(on);
+                }
                 self.stall = (0, 0, Instant::now());
             }
             Command::Screen(screen) => self.setup.screen.show(screen),
@@ -417,7 +412,8 @@ impl Worker {
     fn open_microphone(&mut self) -> Vec<Event> {
         let generation = self.microphone.next();
         let Setup { settings, timebase, inbox, counters, audio, .. } = &self.setup;
-        match sound::microphone(&settings.sound, generation, timebase, inbox, counters, audio) {
+        let sending = counters.sending.load(Ordering::Relaxed);
+        match sound::microphone(&settings.sound, generation, timebase, inbox, sending, audio) {
             Ok(pipe) => {
                 self.microphone.open = Some(pipe);
                 Vec::new()
