@@ -11,15 +11,47 @@ struct File {
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
+const PICTURE: &str = "image/svg+xml";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+macro_rules! page_file {
+    ($name:literal, $content_type:expr) => {
+        File {
+            path: concat!("/", $name),
+            content_type: $content_type,
+            bytes: include_bytes!(concat!("page/", $name)),
+        }
+    };
+}
 
 /// Every file of the page; `/` is `/index.html`.
 const FILES: &[File] = &[
-    File { path: "/index.html", content_type: HTML, bytes: include_bytes!("page/index.html") },
-    File { path: "/clerk.css", content_type: CSS, bytes: include_bytes!("page/clerk.css") },
-    File { path: "/clerk.js", content_type: SCRIPT, bytes: include_bytes!("page/clerk.js") },
-    File { path: "/rtcroom.js", content_type: SCRIPT, bytes: include_bytes!("page/rtcroom.js") },
-    File { path: "/i18n.js", content_type: SCRIPT, bytes: include_bytes!("page/i18n.js") },
+    page_file!("index.html", HTML),
+    page_file!("call.js", SCRIPT),
+    page_file!("capture.js", SCRIPT),
+    page_file!("chat.js", SCRIPT),
+    page_file!("clerk.css", CSS),
+    page_file!("clerk.js", SCRIPT),
+    page_file!("devices.js", SCRIPT),
+    page_file!("element.js", SCRIPT),
+    page_file!("i18n.js", SCRIPT),
+    page_file!("icon-ring.svg", PICTURE),
+    page_file!("icon.svg", PICTURE),
+    page_file!("im.js", SCRIPT),
+    page_file!("link.js", SCRIPT),
+    page_file!("lobby.js", SCRIPT),
+    page_file!("login.js", SCRIPT),
+    page_file!("meter.js", SCRIPT),
+    page_file!("ring.js", SCRIPT),
+    page_file!("rtcroom.js", SCRIPT),
+    page_file!("seat.js", SCRIPT),
+    page_file!("settings.js", SCRIPT),
+    page_file!("standin.js", SCRIPT),
+    page_file!("ticket.js", SCRIPT),
+    page_file!("tiles.js", SCRIPT),
+    page_file!("weapp.js", SCRIPT),
+    page_file!("whip.js", SCRIPT),
+    page_file!("words.js", SCRIPT),
 ];
 
 /// The file at this path. `public_url` is where the API is, when that may be another origin than the page's.
@@ -53,6 +85,19 @@ fn origin(url: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_file_of_the_page_is_embedded() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/page");
+        let mut there: Vec<String> = std::fs::read_dir(folder)
+            .expect("the page's folder")
+            .map(|entry| format!("/{}", entry.expect("an entry").file_name().to_string_lossy()))
+            .collect();
+        let mut embedded: Vec<String> = FILES.iter().map(|file| file.path.to_owned()).collect();
+        there.sort();
+        embedded.sort();
+        assert_eq!(there, embedded);
+    }
 
     #[test]
     fn the_origin_is_cut_out_of_an_address() {
