@@ -61,7 +61,8 @@ async fn guessing_at_one_user_is_slowed_down() {
 #[tokio::test]
 async fn only_a_development_server_gives_tickets_to_anybody() {
     let strict = Service::configured("").await;
-    let answer = http().get(format!("{}/weapp/utils/get_login_info?userID=a", strict.url)).send().await.unwrap();
+    let answer =
+        http().get(format!("{}/weapp/utils/get_login_info?userID=a", strict.url)).send().await.unwrap();
     assert_eq!(answer.status(), 404);
     assert!(!answer.text().await.unwrap().contains("userSig"));
     let dev = Service::dev().await;
@@ -122,7 +123,10 @@ async fn every_operation_needs_a_token_and_its_fields() {
     for (operation, body) in [
         ("get_push_url", json!({ "userID": "a" })),
         ("create_room", json!({ "userID": "a", "roomInfo": "" })),
-        ("add_pusher", json!({ "roomID": "r", "userID": "a", "userName": "", "userAvatar": "", "pushURL": url })),
+        (
+            "add_pusher",
+            json!({ "roomID": "r", "userID": "a", "userName": "", "userAvatar": "", "pushURL": url }),
+        ),
         ("pusher_heartbeat", json!({ "roomID": "r", "userID": "a" })),
         ("get_pushers", json!({ "roomID": "r" })),
         ("get_room_list", json!({ "cnt": 1, "index": 0 })),
@@ -209,7 +213,10 @@ async fn a_room_made_by_entering_is_told_and_described() {
     }
     assert!(room["waitingMs"].is_u64(), "{room}");
     let pusher = &room["pushers"][0];
-    assert_eq!((&pusher["userID"], &pusher["userName"], &pusher["userAvatar"]), (&json!("a"), &json!("Kiosk"), &json!("x")));
+    assert_eq!(
+        (&pusher["userID"], &pusher["userName"], &pusher["userAvatar"]),
+        (&json!("a"), &json!("Kiosk"), &json!("x"))
+    );
     let stream = push_url.split(['/', '?']).nth(4).unwrap();
     assert!(text(&pusher["accelerateURL"]).starts_with(&format!("{}/whep/{stream}?expires=", service.url)));
     assert!(push_url.starts_with(&format!("{}/whip/{stream}?expires=", service.url)));
@@ -244,7 +251,11 @@ async fn requests_are_taken_in_every_shape_the_clients_send() {
     let service = Service::dev().await;
     let a = service.member("a").await;
     let at = |path: &str| format!("{}{path}?userID=a&token={}", service.url, a.token);
-    for path in ["/weapp/double_room//get_pushers", "//weapp/double_room/get_pushers", "/weapp/double_room/get_pushers/"] {
+    for path in [
+        "/weapp/double_room//get_pushers",
+        "//weapp/double_room/get_pushers",
+        "/weapp/double_room/get_pushers/",
+    ] {
         for (content_type, body) in [
             ("application/json; charset=utf-8", r#"{"roomID":"none"}"#),
             ("text/plain", r#"{"roomID":"none"}"#),
@@ -289,7 +300,8 @@ async fn what_is_not_there_is_404_with_a_code() {
 async fn other_origins_may_ask_and_nothing_is_kept() {
     let service = Service::dev().await;
     let url = format!("{}/weapp/double_room/login", service.url);
-    let preflight = http().request(Method::OPTIONS, &url).header("origin", "https://portal.bank").send().await.unwrap();
+    let preflight =
+        http().request(Method::OPTIONS, &url).header("origin", "https://portal.bank").send().await.unwrap();
     assert_eq!(preflight.status(), 204);
     let header = |answer: &reqwest::Response, name: &str| answer.headers()[name].to_str().unwrap().to_owned();
     assert_eq!(header(&preflight, "access-control-allow-origin"), "https://portal.bank");
@@ -369,7 +381,9 @@ async fn a_live_room_has_counters_and_an_audience() {
     assert_eq!(a.code("add_audience", json!({ "roomID": "r", "userID": "a", "userInfo": "" })).await, 3);
     assert_eq!(a.enter("r").await, 0);
     let count = |operation: &str| json!({ "roomID": "r", "fieldName": "likes", "operation": operation });
-    for (operation, custom) in [("inc", r#"{"likes":1}"#), ("inc", r#"{"likes":2}"#), ("dec", r#"{"likes":1}"#)] {
+    for (operation, custom) in
+        [("inc", r#"{"likes":1}"#), ("inc", r#"{"likes":2}"#), ("dec", r#"{"likes":1}"#)]
+    {
         let answer = a.ask("set_custom_field", count(operation)).await;
         assert_eq!((&answer["custom"], &answer["customInfo"]), (&json!(custom), &json!(custom)));
     }

@@ -74,7 +74,10 @@ async fn a_text_reaches_both_with_the_name_the_server_knows() {
     });
     socket_a.send(custom).await;
     let frame = socket_b.next_of("custom").await;
-    assert_eq!((&frame["cmd"], &frame["msg"], &frame["from"]["userID"]), (&json!("zoom"), &json!("{\"x\":1}"), &json!("a")));
+    assert_eq!(
+        (&frame["cmd"], &frame["msg"], &frame["from"]["userID"]),
+        (&json!("zoom"), &json!("{\"x\":1}"), &json!("a"))
+    );
 }
 
 #[tokio::test]

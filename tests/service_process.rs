@@ -65,11 +65,23 @@ async fn it_says_where_it_is_and_ends_in_good_order() {
     assert!(server.url.starts_with("http://127.0.0.1:") && server.url.ends_with('/'), "{}", server.url);
     // A kept connection, a message socket and half a request are open when it is told to stop.
     let client = http();
-    let info: Value =
-        client.get(format!("{}weapp/utils/get_login_info?userID=a", server.url)).send().await.unwrap().json().await.unwrap();
+    let info: Value = client
+        .get(format!("{}weapp/utils/get_login_info?userID=a", server.url))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     let query = format!("sdkAppID={APP}&userID=a&userSig={}", info["userSig"].as_str().unwrap());
-    let login: Value =
-        client.post(format!("{}weapp/double_room/login?{query}", server.url)).send().await.unwrap().json().await.unwrap();
+    let login: Value = client
+        .post(format!("{}weapp/double_room/login?{query}", server.url))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     let member = service_fixture::Member {
         user: "a".into(),
         token: login["token"].as_str().unwrap().into(),
@@ -147,7 +159,10 @@ async fn what_it_signs_it_takes() {
         assert_eq!(login["code"], 0, "{arguments:?}: {login}");
     }
     assert!(!run(&["sign", "--user", "a", "--key", &secret, "--sdk-app-id", &app, "--v1"]).status.success());
-    assert!(!run(&["keygen", "--out", &keys.display().to_string()]).status.success(), "keys are not overwritten");
+    assert!(
+        !run(&["keygen", "--out", &keys.display().to_string()]).status.success(),
+        "keys are not overwritten"
+    );
 }
 
 #[tokio::test]
@@ -159,7 +174,8 @@ async fn it_serves_https_and_asks_for_a_client_certificate() {
     write("cert.pem", cert);
     write("key.pem", key);
     write("ca.pem", authority.certificate.to_pem().unwrap());
-    let open = configure(dir.path(), "listen = \"127.0.0.1:0\"\n[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n");
+    let open =
+        configure(dir.path(), "listen = \"127.0.0.1:0\"\n[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n");
     let server = Running::start(&["serve", "--config", &open]);
     assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
     http(); // Installs the crypto provider.
@@ -183,7 +199,10 @@ async fn it_serves_https_and_asks_for_a_client_certificate() {
     assert_eq!(ask(known, &server.url).await.unwrap().status(), 200);
     let (cert, key) = Authority::new().issue("kiosk-7");
     let foreign = reqwest::Identity::from_pem(&[cert, key].concat()).unwrap();
-    assert!(ask(client().identity(foreign).build().unwrap(), &server.url).await.is_err(), "another authority");
+    assert!(
+        ask(client().identity(foreign).build().unwrap(), &server.url).await.is_err(),
+        "another authority"
+    );
 }
 
 /// Writes roomservice.toml with fresh keys (made by the program) beside it.
@@ -241,7 +260,9 @@ fn certificate(name: &str, key: &PKey<Private>, issuer: Option<&Authority>) -> X
     match issuer {
         None => x509.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap(),
         Some(ca) => {
-            let names = SubjectAlternativeName::new().ip("127.0.0.1").build(&x509.x509v3_context(Some(&ca.certificate), None));
+            let names = SubjectAlternativeName::new()
+                .ip("127.0.0.1")
+                .build(&x509.x509v3_context(Some(&ca.certificate), None));
             x509.append_extension(names.unwrap()).unwrap();
         }
     }

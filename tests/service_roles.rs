@@ -67,7 +67,8 @@ async fn of_two_clerks_one_wins_and_the_other_sees_who() {
     assert_eq!(kiosk.enter("branch-n1").await, 0);
     let (one, two) = (service.member("clerk-n1").await, service.member("clerk-n2").await);
     let (first, second) = (one.push_url().await, two.push_url().await);
-    let (first, second) = tokio::join!(one.enter_with("branch-n1", &first), two.enter_with("branch-n1", &second));
+    let (first, second) =
+        tokio::join!(one.enter_with("branch-n1", &first), two.enter_with("branch-n1", &second));
     let (winner, loser) = if first == 0 { (&one, &two) } else { (&two, &one) };
     assert_eq!([first.min(second), first.max(second)], [0, 5001]);
     assert_eq!(loser.pushers("branch-n1").await, Ok(vec!["kiosk-n1".to_owned(), winner.user.clone()]));

@@ -191,7 +191,10 @@ mod tests {
         let mut slow = hub.open("slow", [0; 32]);
         let mut quick = hub.open("quick", [1; 32]);
         for _ in 0..QUEUE {
-            hub.send_to(&["slow".into(), "quick".into()], &ImEvent::Ack { id: 1, code: 0, message: String::new() });
+            hub.send_to(
+                &["slow".into(), "quick".into()],
+                &ImEvent::Ack { id: 1, code: 0, message: String::new() },
+            );
             while quick.frames.try_recv().is_ok() {}
         }
         assert_eq!(slow.close.try_recv(), Ok(CloseReason::TooSlow));

@@ -54,20 +54,28 @@ pub(super) async fn open(State(office): State<Arc<Office>>, request: Request) ->
         let body = json!({ "code": code::TOO_MANY, "message": "too many sockets" });
         return respond_json(StatusCode::SERVICE_UNAVAILABLE, &body);
     }
-    upgrade.max_message_size(IM_FRAME_LIMIT).max_frame_size(IM_FRAME_LIMIT).on_upgrade(move |socket| async move {
-        let Ok(_permit) = office.sessions.try_acquire() else { return };
-        let inbox = office.with(|state, now| {
-            // The token may have ended while the connection was upgraded.
-            if state.tokens.is_good(now, &digest) { Some(state.hub.open(&user, digest)) } else { None }
-        });
-        if let Some(inbox) = inbox {
-            let id = inbox.id;
-            Session { socket, inbox, office: &office, user: &user, bucket: Bucket::new(SAY_RATE, Now::read()) }
+    upgrade.max_message_size(IM_FRAME_LIMIT).max_frame_size(IM_FRAME_LIMIT).on_upgrade(
+        move |socket| async move {
+            let Ok(_permit) = office.sessions.try_acquire() else { return };
+            let inbox = office.with(|state, now| {
+                // The token may have ended while the connection was upgraded.
+                if state.tokens.is_good(now, &digest) { Some(state.hub.open(&user, digest)) } else { None }
+            });
+            if let Some(inbox) = inbox {
+                let id = inbox.id;
+                Session {
+                    socket,
+                    inbox,
+                    office: &office,
+                    user: &user,
+                    bucket: Bucket::new(SAY_RATE, Now::read()),
+                }
                 .run()
                 .await;
-            office.with(|state, _| state.hub.gone(&user, id));
-        }
-    })
+                office.with(|state, _| state.hub.gone(&user, id));
+            }
+        },
+    )
 }
 
 /// Why a session ended.

@@ -11,7 +11,7 @@ use super::clock::Now;
 use super::hub::Hub;
 use super::limits::LoginGuard;
 use super::loose::Loose;
-use super::relay::Relay;
+use super::relay::{Relay, Role, SessionInfo};
 use super::roles::Roles;
 use super::rooms::{Output, Rooms};
 use super::tokens::Tokens;
@@ -124,7 +124,7 @@ impl Office {
         let _ = self.sessions.acquire_many(SESSIONS_LIMIT).await;
     }
 
-    /// Removes what has been silent or unused for too long.
+    /// Removes what has been silent or unused for too long, and media that nobody has a right to any more.
     pub fn sweep(&self) {
         let (asked, late) = self.with(|state, now| {
             let late: Vec<String> = state.rooms.late_streams(now).map(str::to_owned).collect();
@@ -141,6 +141,34 @@ impl Office {
         });
         for stream in over {
             log::info!("stream {stream}: published for a minute without a room, ended");
+            self.relay.close_stream(&stream);
+        }
+        self.reconcile();
+    }
+
+    /// The relay asks before a session begins and is told when a right ends. A request that was under way at that
+    /// moment slips through between the two; it is caught here.
+    fn reconcile(&self) {
+        let sessions = self.relay.sessions();
+        let (strangers, ended) = self.with(|state, now| {
+            let State { rooms, loose, .. } = state;
+            let (mut strangers, mut ended) = (Vec::new(), Vec::new());
+            for SessionInfo { role, stream, user, .. } in sessions {
+                let has_room = rooms.rooms_of_stream(&stream).next().is_some();
+                let is_member = rooms.rooms_of_stream(&stream).any(|room| rooms.is_member(room, &user));
+                match role {
+                    Role::Player if !is_member => strangers.push((user, stream)),
+                    Role::Publisher if !has_room => ended.extend(loose.note(now, &user, &stream)),
+                    Role::Player | Role::Publisher => {}
+                }
+            }
+            (strangers, ended)
+        });
+        for (user, stream) in strangers {
+            log::warn!("{user} plays stream {stream} without being in its room, ended");
+            self.relay.close_viewer(&user, &stream);
+        }
+        for stream in ended {
             self.relay.close_stream(&stream);
         }
     }

@@ -50,9 +50,8 @@ async fn fallback(State(office): State<Arc<Office>>, request: Request) -> Respon
     let path = parts.uri.path().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     match segments.as_slice() {
-        ["weapp", "utils", "get_login_info"] => {
-            operations::dev_ticket(&office, &QueryFields::of(&parts.uri)).map_or_else(answer::not_found, respond)
-        }
+        ["weapp", "utils", "get_login_info"] => operations::dev_ticket(&office, &QueryFields::of(&parts.uri))
+            .map_or_else(answer::not_found, respond),
         ["weapp", kind, operation] => match kind_named(kind) {
             Some(kind) if parts.method == Method::POST => {
                 operate(&office, kind, operation, &parts, body).await.map_or_else(answer::not_found, respond)
@@ -96,5 +95,7 @@ async fn operate(office: &Office, kind: Kind, name: &str, parts: &Parts, body: B
 
 async fn read(body: Body) -> Result<Bytes, Refused> {
     let bytes = timeout(BODY_TIME, axum::body::to_bytes(body, BODY_LIMIT)).await;
-    bytes.ok().and_then(Result::ok).ok_or_else(|| Refused::request(format!("the body is longer than {BODY_LIMIT} bytes, or did not come in time")))
+    bytes.ok().and_then(Result::ok).ok_or_else(|| {
+        Refused::request(format!("the body is longer than {BODY_LIMIT} bytes, or did not come in time"))
+    })
 }

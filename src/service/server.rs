@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,9 +55,6 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// Nobody would know where to send media.
-    #[error("relay.advertise: this machine has no address to tell the members; give --advertise ADDR")]
-    Advertise,
     /// The TLS files.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -187,35 +184,18 @@ async fn talk(
 
 /// TCP and UDP, on one port number unless the relay has its own address.
 async fn listen(config: &Config) -> Result<(TcpListener, SocketAddr, Relay), StartError> {
-    let advertise = advertised(config)?;
     for tries_left in (0..PORT_TRIES).rev() {
         let tcp = |source| StartError::Listen { what: "TCP", address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(tcp)?;
         let address = listener.local_addr().map_err(tcp)?;
         let media = config.relay.listen.unwrap_or(address);
-        match Relay::start(RelayConfig { listen: media, advertise: advertise.clone() }).await {
+        match Relay::start(RelayConfig { listen: media, advertise: config.relay.advertise.clone() }).await {
             Ok(relay) => return Ok((listener, address, relay)),
             // Somebody else has the UDP port of this number; another number will do.
-            Err(e) if e.kind() == io::ErrorKind::AddrInUse && config.listen.port() == 0 && tries_left > 0 => {}
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && config.listen.port() == 0 && tries_left > 0 => {
+            }
             Err(source) => return Err(StartError::Listen { what: "UDP", address: media, source }),
         }
     }
     Err(StartError::Listen { what: "UDP", address: config.listen, source: io::ErrorKind::AddrInUse.into() })
-}
-
-/// What is configured, else the address listened on, else the one this machine uses towards others.
-fn advertised(config: &Config) -> Result<Vec<IpAddr>, StartError> {
-    if !config.relay.advertise.is_empty() {
-        return Ok(config.relay.advertise.clone());
-    }
-    let ip = config.relay.listen.unwrap_or(config.listen).ip();
-    if !ip.is_unspecified() {
-        return Ok(vec![ip]);
-    }
-    // Connecting a UDP socket sends nothing; it makes the kernel choose a route (192.0.2.1 is TEST-NET-1).
-    let outward = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
-        .and_then(|socket| socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).and_then(|()| socket.local_addr()));
-    let ip = outward.map_err(|_| StartError::Advertise)?.ip();
-    log::info!("relay.advertise is not set, members are told {ip}");
-    Ok(vec![ip])
 }

@@ -195,7 +195,8 @@ impl Member {
     pub async fn try_socket(&self) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
         let host = self.url.strip_prefix("http://").unwrap();
         let tcp = TcpStream::connect(host).await.unwrap();
-        let (stream, _) = client_async(format!("ws://{host}/im?userID={}&token={}", self.user, self.token), tcp).await?;
+        let (stream, _) =
+            client_async(format!("ws://{host}/im?userID={}&token={}", self.user, self.token), tcp).await?;
         Ok(Socket { stream })
     }
 }
@@ -220,7 +221,12 @@ impl Socket {
     /// The next frame, pings left out.
     pub async fn next(&mut self) -> Value {
         loop {
-            match timeout(PATIENCE, self.stream.next()).await.expect("a frame").expect("an open socket").unwrap() {
+            match timeout(PATIENCE, self.stream.next())
+                .await
+                .expect("a frame")
+                .expect("an open socket")
+                .unwrap()
+            {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("{other:?}"),

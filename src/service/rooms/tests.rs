@@ -194,7 +194,10 @@ fn one_user_cannot_fill_the_table() {
     }
     assert_eq!(rooms.create(now, &double("more"), "a", ""), Err(Denied::TooManyRooms));
     assert_eq!(rooms.enter(now, &double("more"), entrant("b"), ""), Err(Denied::TooManyRooms));
-    assert_eq!(rooms.enter(now, &double("more"), entrant("c"), &"x".repeat(1025)), Err(Denied::RoomInfoTooLong));
+    assert_eq!(
+        rooms.enter(now, &double("more"), entrant("c"), &"x".repeat(1025)),
+        Err(Denied::RoomInfoTooLong)
+    );
     assert!(rooms.get(&double("more")).is_none());
 }
 
@@ -301,7 +304,8 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 fn room_of(n: usize) -> RoomName {
-    [double("r"), double("s"), RoomName::new(Kind::MultiRoom, "r"), RoomName::new(Kind::LiveRoom, "r")][n].clone()
+    [double("r"), double("s"), RoomName::new(Kind::MultiRoom, "r"), RoomName::new(Kind::LiveRoom, "r")][n]
+        .clone()
 }
 
 /// `live` has a bit for each of the streams.
