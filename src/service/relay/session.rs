@@ -23,6 +23,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 /// A client that says nothing for this long is gone. Browsers and libnice send something every few seconds
 /// (RFC 7675 asks for consent at least every 30 s).
 const SILENCE: Duration = Duration::from_secs(20);
+/// A stream that flowed this recently keeps its SSRC.
+const SSRC_CHANGE: Duration = Duration::from_millis(500);
 /// How long str0m answers NACKs from memory: longer than any player waits.
 const RESEND_MEMORY: Duration = Duration::from_secs(2);
 /// str0m's send buffer is 2000 bytes; headers, RTX and SRTP need some of it. No sane client exceeds an Ethernet frame.
@@ -113,7 +115,8 @@ pub(super) struct Session {
     locals: Vec<SocketAddr>,
     born: Instant,
     heard: Instant,
-    media_at: Option<Instant>,
+    audio_at: Option<Instant>,
+    video_at: Option<Instant>,
     connected: bool,
     closed: bool,
     clock: Clock,
@@ -158,7 +161,8 @@ impl Session {
             locals,
             born: now,
             heard: now,
-            media_at: None,
+            audio_at: None,
+            video_at: None,
             connected: false,
             closed: false,
             clock: Clock::default(),
@@ -205,9 +209,53 @@ impl Session {
         counters.packets_in.fetch_add(1, Ordering::Relaxed);
         counters.bytes_in.fetch_add(datagram.len() as u64, Ordering::Relaxed);
         self.heard = now;
+        if self.role == Role::Publisher && self.connected {
+            self.learn(datagram, now);
+        }
         match self.receive(from, datagram) {
             Some(receive) => self.rtc.handle_input(Input::Receive(now, receive)),
             None => Ok(()),
+        }
+    }
+
+    /// Finds the SSRCs of a publisher that neither announces them nor marks its packets with the mid, as a webrtcbin
+    /// that was connected before its encoder ran: by their payload types, which differ within a bundle.
+    fn learn(&mut self, datagram: &[u8], now: Instant) {
+        let [0x80..=0xbf, pt, _, _, _, _, _, _, s0, s1, s2, s3, ..] = datagram else { return };
+        let (pt, ssrc) = (pt & 0x7f, u32::from_be_bytes([*s0, *s1, *s2, *s3]));
+        let taken = [&self.plan.video, &self.plan.audio]
+            .into_iter()
+            .flatten()
+            .any(|t| t.pt != pt && t.rtx != Some(pt) && (t.ssrc == Some(ssrc) || t.rtx_ssrc == Some(ssrc)));
+        if taken || ssrc == 0 {
+            return;
+        }
+        let tracks = [(&mut self.plan.video, self.video_at), (&mut self.plan.audio, self.audio_at)];
+        for (track, at) in tracks {
+            let Some(track) = track.as_mut().filter(|t| !t.by_mid) else { continue };
+            let mut api = self.rtc.direct_api();
+            if pt == track.pt {
+                // Not authenticated yet: what flows is not given up for a new number.
+                let flows = at.is_some_and(|at| now.saturating_duration_since(at) < SSRC_CHANGE);
+                if track.ssrc == Some(ssrc) || flows {
+                    return;
+                }
+                if let Some(old) = track.ssrc.replace(ssrc) {
+                    api.remove_stream_rx(old.into());
+                }
+                track.rtx_ssrc = None;
+                api.expect_stream_rx(ssrc.into(), None, track.mid, None).suppress_nack(!track.nack);
+                return;
+            }
+            if Some(pt) == track.rtx {
+                let Some(main) = track.ssrc.filter(|main| track.rtx_ssrc != Some(ssrc) && *main != ssrc)
+                else {
+                    return;
+                };
+                track.rtx_ssrc = Some(ssrc);
+                api.expect_stream_rx(main.into(), Some(ssrc.into()), track.mid, None);
+                return;
+            }
         }
     }
 
@@ -247,7 +295,10 @@ impl Session {
         // A publisher without media asks to be woken for its NACKs 30 times a second; there is nothing to ask for.
         let idle = self.connected
             && self.role == Role::Publisher
-            && self.media_at.is_none_or(|m| now.saturating_duration_since(m) > Duration::from_secs(3));
+            && self
+                .audio_at
+                .max(self.video_at)
+                .is_none_or(|m| now.saturating_duration_since(m) > Duration::from_secs(3));
         let least = if idle { Duration::from_millis(250) } else { HOUSEKEEPING };
         let at = if at <= now || idle { at.max(now + least) } else { at };
         let limit = if self.connected { self.heard + SILENCE } else { self.born + CONNECT_WITHIN };
@@ -269,7 +320,11 @@ impl Session {
                 );
             }
             Event::RtpPacket(packet) if self.role == Role::Publisher => {
-                self.media_at = Some(now);
+                match self.kind(&packet) {
+                    Some(Kind::Audio) => self.audio_at = Some(now),
+                    Some(Kind::Video) => self.video_at = Some(now),
+                    None => return,
+                }
                 if packet.payload.len() <= MAX_PAYLOAD {
                     happened.packets.push(packet);
                 }
@@ -297,7 +352,7 @@ impl Session {
     /// Which track a publisher's packet belongs to.
     fn kind(&self, packet: &RtpPacket) -> Option<Kind> {
         let pt = packet.header.payload_type;
-        let is = |track: &Option<Track>| track.as_ref().is_some_and(|t| t.pt == pt);
+        let is = |track: &Option<Track>| track.as_ref().is_some_and(|t| t.pt == *pt);
         if is(&self.plan.video) {
             Some(Kind::Video)
         } else if is(&self.plan.audio) {
@@ -353,14 +408,14 @@ impl Session {
         };
         stream.write_rtp(
             RtpWrite::new(
-                track.pt,
+                track.pt.into(),
                 numbers.sequence.into(),
                 numbers.timestamp,
                 captured.min(now),
                 packet.payload.clone(),
             )
             .marker(packet.header.marker)
-            .nackable(track.rtx)
+            .nackable(track.rtx.is_some())
             .ext_vals(ext_vals),
         );
         self.tick(now)?;
