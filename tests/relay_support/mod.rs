@@ -188,6 +188,8 @@ pub struct Doing {
     /// Loses every n-th incoming media packet; 0 loses none.
     pub lose_every: AtomicU64,
     pub ask_key_frame: AtomicBool,
+    /// Sends every datagram a second time, damaged.
+    pub garbage: AtomicBool,
     pub first_counter: AtomicU64,
 }
 
@@ -237,11 +239,14 @@ impl Peer {
             sending: sending.into(),
             lose_every: 0.into(),
             ask_key_frame: false.into(),
+            garbage: false.into(),
             first_counter: 0.into(),
         });
         let thread = {
             let (seen, doing) = (seen.clone(), doing.clone());
-            std::thread::spawn(move || Running { rtc, socket, audio, video, seen, doing, role }.run())
+            std::thread::spawn(move || {
+                Running { rtc, socket, audio, video, seen, doing, role, random: Random(7) }.run()
+            })
         };
         let (resource, etag) = (reply.location(), reply.headers["etag"].clone());
         Ok(Self { seen, resource, etag, ufrag, doing, thread: Some(thread) })
@@ -290,6 +295,7 @@ struct Running {
     seen: Arc<Seen>,
     doing: Arc<Doing>,
     role: Role,
+    random: Random,
 }
 
 impl Running {
@@ -377,7 +383,12 @@ impl Running {
             }
             match self.rtc.poll_output().unwrap() {
                 Output::Timeout(at) => return Some(at),
-                Output::Transmit(t) => drop(self.socket.send_to(&t.contents, t.destination)),
+                Output::Transmit(t) => {
+                    if self.doing.garbage.load(Ordering::Relaxed) {
+                        let _ = self.socket.send_to(&damaged(&t.contents, &mut self.random), t.destination);
+                    }
+                    let _ = self.socket.send_to(&t.contents, t.destination);
+                }
                 Output::Event(Event::Connected) => self.seen.connected.store(true, Ordering::Relaxed),
                 Output::Event(Event::Closed) => self.seen.closed.store(true, Ordering::Relaxed),
                 Output::Event(Event::KeyframeRequest(_)) => {
@@ -423,6 +434,34 @@ impl Running {
         writer.write(pt, now, time, vec![0xfc, 0xff, 0xfe]).unwrap();
         self.rtc.handle_input(Input::Timeout(now)).unwrap();
     }
+}
+
+/// A small generator (xorshift), so that failures repeat.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// Cut short, lengthened, or with some bytes changed.
+pub fn damaged(datagram: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = datagram.to_vec();
+    match random.below(4) {
+        0 => bytes.truncate(random.below(bytes.len() + 1)),
+        1 => bytes.extend((0..random.below(1500)).map(|i| i as u8)),
+        _ => {
+            for _ in 0..=random.below(6) {
+                let at = random.below(bytes.len());
+                bytes[at] = random.below(256) as u8;
+            }
+        }
+    }
+    bytes
 }
 
 /// Something that packs like H.264: parameter sets and an IDR slice of several packets, or a slice of one or two.

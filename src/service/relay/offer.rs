@@ -578,3 +578,124 @@ fn refusal(section: &Section<'_>) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CHROMIUM: &str = "v=0\r\no=- 461 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\n\
+a=msid-semantic: WMS x\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
+a=candidate:1 1 udp 2113937151 a1b2.local 41000 typ host generation 0\r\n\
+a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=ice-options:trickle\r\n\
+a=fingerprint:sha-256 AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99\r\n\
+a=setup:actpass\r\na=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+a=sendrecv\r\na=msid:x y\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n\
+a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\na=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\n\
+m=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104 109 114 39 40\r\nb=AS:2000\r\nb=TIAS:2000000\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n\
+a=setup:actpass\r\na=mid:1\r\na=extmap:14 urn:ietf:params:rtp-hdrext:toffset\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\na=sendonly\r\na=rtcp-mux\r\n\
+a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:103 H264/90000\r\na=rtcp-fb:103 nack\r\n\
+a=fmtp:103 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\r\na=rtpmap:104 rtx/90000\r\na=fmtp:104 apt=103\r\n\
+a=rtpmap:109 H264/90000\r\na=rtcp-fb:109 nack\r\na=rtcp-fb:109 nack pli\r\na=rtcp-fb:109 goog-remb\r\n\
+a=fmtp:109 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\na=rtpmap:114 rtx/90000\r\na=fmtp:114 apt=109\r\n\
+a=rtpmap:39 H264/90000\r\na=fmtp:39 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f\r\n\
+a=rtpmap:40 rtx/90000\r\na=fmtp:40 apt=39\r\na=ssrc-group:FID 11 12\r\na=ssrc:11 cname:c\r\na=ssrc:12 cname:c\r\n";
+
+    #[test]
+    fn a_browsers_offer_yields_constrained_baseline_with_resends_and_opus() {
+        let plan = Plan::make(CHROMIUM, Role::Publisher).unwrap();
+        let (audio, video) = (plan.audio.as_ref().unwrap(), plan.video.as_ref().unwrap());
+        assert_eq!((audio.pt, video.pt, video.rtx), (111, 109, Some(114)));
+        assert!(video.nack && video.pli && !video.fir && video.by_mid);
+        assert_eq!((video.ssrc, video.rtx_ssrc), (Some(11), Some(12)));
+        for absent in ["candidate", "VP8", "toffset", "a1b2", "b=", "sendrecv"] {
+            assert!(!plan.sdp.contains(absent), "{absent} in\n{}", plan.sdp);
+        }
+    }
+
+    #[test]
+    fn every_profile_that_boards_offer_is_taken_and_the_best_first() {
+        let rank = |fmtp: &str| h264_rank(Some(fmtp)).map(|(rank, ..)| rank);
+        let order = [
+            "packetization-mode=1;profile-level-id=42e01f",
+            "packetization-mode=1;profile-level-id=42001f",
+            "packetization-mode=1;profile-level-id=4d0028",
+            "packetization-mode=1;profile-level-id=640c1f",
+            "packetization-mode=1;profile-level-id=64001f",
+            "packetization-mode=0;profile-level-id=42e01f",
+            "profile-level-id=4D001F",
+        ];
+        let ranks: Vec<u8> = order.map(|fmtp| rank(fmtp).unwrap()).into();
+        assert!(ranks.is_sorted_by(|a, b| a < b), "{ranks:?}");
+        assert_eq!(
+            rank("profile-level-id=42c01e;packetization-mode=1"),
+            Some(0),
+            "x264 and openh264 write 42c0"
+        );
+        assert!(rank("").is_some(), "webrtcbin before its encoder ran");
+        for bad in [
+            "packetization-mode=2",
+            "profile-level-id=f4001f",
+            "profile-level-id=zz",
+            "profile-level-id=+2e01f",
+        ] {
+            assert_eq!(rank(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn refused_sections_keep_their_place_in_the_answer() {
+        let offer = format!(
+            "{}m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n",
+            CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 0 1 2").replace("opus/48000", "speex/16000")
+        );
+        let plan = Plan::make(&offer, Role::Publisher).unwrap();
+        let answer = plan.complete("v=0\r\nt=0 0\r\nm=video 9 X 109\r\na=mid:1\r\na=candidate:1\r\n");
+        let sections: Vec<&str> = answer.lines().filter(|l| l.starts_with("m=")).collect();
+        assert_eq!(
+            sections,
+            [
+                "m=audio 0 UDP/TLS/RTP/SAVPF 111",
+                "m=video 9 X 109",
+                "m=application 0 UDP/DTLS/SCTP webrtc-datachannel"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_resend_type_yields_to_a_main_type_of_the_same_number() {
+        let offer = CHROMIUM.replace("114", "111");
+        let plan = Plan::make(&offer, Role::Publisher).unwrap();
+        assert_eq!(plan.audio.unwrap().pt, 111);
+        assert_eq!(plan.video.unwrap().rtx, None);
+    }
+
+    #[test]
+    fn refusals_name_what_is_missing() {
+        let make =
+            |from: &str, to: &str| Plan::make(&CHROMIUM.replace(from, to), Role::Publisher).unwrap_err();
+        assert_eq!(make("a=group:BUNDLE 0 1\r\n", ""), Bad::NotBundled);
+        assert_eq!(make("sha-256", "sha-1"), Bad::Missing("fingerprint:sha-256"));
+        assert_eq!(make("a=setup:actpass\r\n", ""), Bad::Missing("setup"));
+        assert_eq!(make("0123456789012345678901", "short"), Bad::Missing("ice-pwd"));
+        assert_eq!(make("v=0", "v=1"), Bad::NotSdp);
+        assert!(matches!(Plan::make(&"x".repeat(MAX_SDP + 1), Role::Player), Err(Bad::TooLong(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_offer_panics(text in "\\PC*") {
+            let _ = Plan::make(&text, Role::Publisher);
+        }
+
+        #[test]
+        fn no_shuffled_offer_panics(order in proptest::collection::vec(0usize..80, 0..120), role in any::<bool>()) {
+            let lines: Vec<&str> = CHROMIUM.lines().collect();
+            let text: Vec<&str> = order.iter().map(|i| lines[i % lines.len()]).collect();
+            let role = if role { Role::Publisher } else { Role::Player };
+            let _ = Plan::make(&format!("v=0\r\n{}\r\n", text.join("\r\n")), role);
+        }
+    }
+}
