@@ -53,6 +53,11 @@ impl Server {
     }
 
     pub fn on(listen: &str) -> Self {
+        Self::with(listen, axum::Router::new())
+    }
+
+    /// A relay whose HTTP server has other routes, too.
+    pub fn with(listen: &str, others: axum::Router) -> Self {
         let _ = env_logger::builder().is_test(true).try_init();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -61,7 +66,7 @@ impl Server {
             let relay = Relay::start(config).await.unwrap();
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let http = listener.local_addr().unwrap();
-            let app = routes(relay.clone(), Arc::new(OpenGate));
+            let app = routes(relay.clone(), Arc::new(OpenGate)).merge(others);
             tokio::spawn(async move { axum::serve(listener, app).await });
             (relay, http)
         });
