@@ -171,6 +171,28 @@ fn lost_packets_are_sent_again() {
 }
 
 #[test]
+fn a_player_on_a_slow_line_slows_the_publisher_down_until_it_is_fast_again() {
+    let server = Server::start();
+    let publisher = Peer::publish(&server, "ann-1", "ann");
+    let player = Peer::play(&server, "ann-1", "bob");
+    player.wait_for_frames(60);
+    let limit = || publisher.seen.remb.load(Ordering::Relaxed);
+    assert_eq!(limit(), 0, "nobody is slow yet");
+    player.doing.narrow.store(250_000, Ordering::Relaxed);
+    eventually("a limit below the line's capacity", || (1..280_000).contains(&limit()));
+    // What fits arrives, once the flood has drained: of five seconds' frames most.
+    std::thread::sleep(Duration::from_secs(3));
+    let from = player.last_counter().unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    let to = player.last_counter().unwrap();
+    let arrived = player.frames().iter().filter(|f| (from..to).contains(&f.counter)).count();
+    println!("{arrived} of {} frames over a line of 250 kbit/s, limit {}", to - from, limit());
+    assert!(arrived as f64 >= f64::from(to - from) * 0.85, "{arrived} of {} frames", to - from);
+    player.doing.narrow.store(0, Ordering::Relaxed);
+    eventually("no limit any more", || limit() > 400_000);
+}
+
+#[test]
 fn a_publisher_without_power_is_noticed() {
     let server = Server::start();
     let publisher = Peer::publish(&server, "ann-1", "ann");

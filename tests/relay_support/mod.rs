@@ -196,6 +196,8 @@ pub struct Doing {
     /// Sends every datagram a second time, damaged.
     pub garbage: AtomicBool,
     pub first_counter: AtomicU64,
+    /// Bits a second that the way to this client carries; 0 is no limit.
+    pub narrow: AtomicU64,
 }
 
 impl Peer {
@@ -246,6 +248,7 @@ impl Peer {
             ask_key_frame: false.into(),
             garbage: false.into(),
             first_counter: 0.into(),
+            narrow: 0.into(),
         });
         let thread = {
             let (seen, doing) = (seen.clone(), doing.clone());
@@ -311,6 +314,7 @@ impl Running {
         let (mut next_frame, mut next_sound) = (start, start);
         let (mut frame, mut sound, mut received) = (0u32, 0u64, 0u64);
         let mut want_key = true;
+        let (mut credit, mut credited) = (0.0, start);
         loop {
             let Some(timeout) = self.drain(&mut want_key) else {
                 self.seen.closed.store(true, Ordering::Relaxed);
@@ -360,7 +364,13 @@ impl Running {
                 Ok((n, source)) => {
                     let lose = self.doing.lose_every.load(Ordering::Relaxed);
                     received += u64::from(buffer[0] >> 6 == 2 && n > 200);
-                    if lose > 0 && n > 200 && received.is_multiple_of(lose) {
+                    let narrow = self.doing.narrow.load(Ordering::Relaxed) as f64;
+                    // A queue of 100 ms, then drops.
+                    credit = (credit + narrow * credited.elapsed().as_secs_f64()).min(narrow * 0.1);
+                    credited = Instant::now();
+                    let full = narrow > 0.0 && n > 200 && credit < n as f64 * 8.0;
+                    credit -= if full { 0.0 } else { n as f64 * 8.0 };
+                    if full || (lose > 0 && n > 200 && received.is_multiple_of(lose)) {
                         Input::Timeout(Instant::now())
                     } else {
                         match buffer[..n].try_into() {
@@ -428,7 +438,9 @@ impl Running {
         let Some(writer) = self.rtc.writer(self.video) else { return };
         let pt = writer.payload_params().find(|p| p.spec().codec == Codec::H264).unwrap().pt();
         let time = MediaTime::from_90khz(age.as_micros() as u64 * 9 / 100);
-        writer.write(pt, now, time, make_frame(counter, key)).unwrap();
+        let limit = self.seen.remb.load(Ordering::Relaxed);
+        let len = if limit == 0 { 1800 } else { (limit / 8 / 30).clamp(100, 1800) as usize };
+        writer.write(pt, now, time, make_frame(counter, key, len)).unwrap();
         self.rtc.handle_input(Input::Timeout(now)).unwrap();
     }
 
@@ -470,7 +482,7 @@ pub fn damaged(datagram: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 /// Something that packs like H.264: parameter sets and an IDR slice of several packets, or a slice of one or two.
-fn make_frame(counter: u32, key: bool) -> Vec<u8> {
+fn make_frame(counter: u32, key: bool, len: usize) -> Vec<u8> {
     let mut frame = vec![];
     let mut unit = |header: u8, len: usize| {
         frame.extend([0, 0, 0, 1, header]);
@@ -480,9 +492,9 @@ fn make_frame(counter: u32, key: bool) -> Vec<u8> {
     if key {
         unit(0x67, 10);
         unit(0x68, 4);
-        unit(0x65, 9000);
+        unit(0x65, len * 5);
     } else {
-        unit(0x41, 1800);
+        unit(0x41, len);
     }
     frame
 }

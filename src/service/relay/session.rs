@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use str0m::bwe::BweKind;
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::media::KeyframeRequestKind;
@@ -13,6 +13,7 @@ use str0m::net::{DatagramRecv, Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
 
+use super::capacity::{Capacity, Second};
 use super::clock::{Clock, Kind};
 use super::directory::Admitted;
 use super::forward::{Forward, Incoming, Source, is_entry};
@@ -25,10 +26,14 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(20);
 /// A stream that flowed this recently keeps its SSRC.
 const SSRC_CHANGE: Duration = Duration::from_millis(500);
+/// How often a player's capacity is looked at.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
 /// How long str0m answers NACKs from memory: longer than any player waits.
 const RESEND_MEMORY: Duration = Duration::from_secs(2);
 /// str0m's send buffer is 2000 bytes; headers, RTX and SRTP need some of it. No sane client exceeds an Ethernet frame.
 const MAX_PAYLOAD: usize = 1460;
+/// Said to a publisher when no player limits it any more.
+const UNLIMITED: f64 = 100_000_000.0;
 /// Past deadlines of str0m are housekeeping that can wait for the next packet.
 const HOUSEKEEPING: Duration = Duration::from_millis(10);
 /// More outputs in a row than any input causes.
@@ -46,8 +51,8 @@ pub(super) struct Happened {
     pub(super) key_frame: Option<KeyframeRequestKind>,
     /// The session just became able to carry media.
     pub(super) connected: bool,
-    /// A player says how much it can take, in bits a second.
-    pub(super) capacity: Option<f64>,
+    /// A player's limit was looked at.
+    pub(super) measured: bool,
 }
 
 /// An answered offer that has no place in the relay yet.
@@ -62,6 +67,7 @@ pub(super) struct Answered {
 impl Answered {
     /// Lets str0m answer the offer.
     pub(super) fn new(
+        role: Role,
         plan: Plan,
         certificate: DtlsCert,
         locals: Vec<SocketAddr>,
@@ -71,6 +77,7 @@ impl Answered {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_dtls_cert(certificate)
+            .set_stats_interval((role == Role::Player).then_some(MEASURE_EVERY))
             .set_send_buffer_audio(64)
             .set_send_buffer_video(1024);
         *config.codec_config() = plan.codecs.clone();
@@ -122,6 +129,19 @@ pub(super) struct Session {
     clock: Clock,
     audio_out: Option<Out>,
     video_out: Option<Out>,
+    capacity: Capacity,
+    measured: Measured,
+}
+
+/// What a player's feedback said, until the second is over.
+#[derive(Debug, Default)]
+struct Measured {
+    sent: u64,
+    reported_loss: Option<f64>,
+    reported_round_trip: Option<Duration>,
+    /// The player's own estimate (REMB), and ours; bits a second.
+    told: Option<f64>,
+    limit: Option<f64>,
 }
 
 impl Session {
@@ -168,6 +188,8 @@ impl Session {
             clock: Clock::default(),
             audio_out,
             video_out,
+            capacity: Capacity::default(),
+            measured: Measured::default(),
         }
     }
 
@@ -342,7 +364,24 @@ impl Session {
                 });
             }
             Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
-                happened.capacity = Some(estimate.as_f64())
+                self.measured.told = Some(estimate.as_f64());
+                happened.measured = true;
+            }
+            Event::MediaEgressStats(stats)
+                if self.video_out.as_ref().is_some_and(|o| o.track.mid == stats.mid) =>
+            {
+                self.measured.reported_loss = stats.loss.map(f64::from);
+                self.measured.reported_round_trip = stats.rtt;
+            }
+            Event::PeerStats(stats) => {
+                let sent = stats.peer_bytes_tx.saturating_sub(self.measured.sent) as f64 * 8.0;
+                self.measured.sent = stats.peer_bytes_tx;
+                self.measured.limit = self.capacity.observe(Second {
+                    sent: sent / MEASURE_EVERY.as_secs_f64(),
+                    loss: stats.egress_loss_fraction.map(f64::from).or(self.measured.reported_loss),
+                    round_trip: stats.rtt.or(self.measured.reported_round_trip),
+                });
+                happened.measured = true;
             }
             Event::Closed => self.closed = true,
             _ => {}
@@ -439,6 +478,22 @@ impl Session {
         stream.request_keyframe(kind);
         self.tick(now)?;
         Ok(true)
+    }
+
+    /// What a player can take, in bits a second.
+    pub(super) fn limit(&self) -> f64 {
+        let least = |limit: Option<f64>| limit.unwrap_or(f64::INFINITY);
+        least(self.measured.told).min(least(self.measured.limit))
+    }
+
+    /// Tells the publisher what the slowest player can take (REMB).
+    pub(super) fn set_limit(&mut self, limit: f64, now: Instant) -> Result<(), RtcError> {
+        let Some(track) = self.plan.video.as_ref().filter(|_| self.connected) else { return Ok(()) };
+        let mid = track.mid;
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
+            stream.request_remb(Bitrate::bps(limit.min(UNLIMITED) as u64));
+        }
+        self.tick(now)
     }
 
     /// Starts ICE anew with the client's new credentials (RFC 9725 section 4.4.2 by way of str0m's re-offer).
