@@ -106,7 +106,7 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
     pipe.pipeline().add(&bin)?;
 
     let connected = Arc::new(AtomicBool::new(false));
-    let _publishing = match playing {
+    let publishing = match playing {
         None => Some(publish::attach(setup, id, &pipe, &bin, &connected)?),
         Some(playing) => {
             play::attach(setup, id, &pipe, &bin, playing)?;
@@ -132,6 +132,11 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
             Ok(Order::Answer(sdp)) => answer(&bin, &sdp)?,
             Ok(Order::Close) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {}
+        }
+        if let Some(publishing) = &publishing
+            && !setup.counters.sending.load(Ordering::Acquire)
+        {
+            publishing.rest();
         }
         match bin.property::<WebRTCPeerConnectionState>("connection-state") {
             WebRTCPeerConnectionState::Failed => bail!("the connection to the media server failed"),
