@@ -28,6 +28,8 @@ use super::worker::{Input, Origin};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the other end may be out of sight.
 const ABSENT: Duration = Duration::from_secs(5);
+/// Connectivity checks are so far apart; the least RFC 8445, section 14.2, allows. libnice's 20 ms are most of a join.
+const CHECKS_APART_MS: u32 = 5;
 /// Transport-wide congestion control.
 const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
@@ -162,6 +164,9 @@ fn address(bin: &gst::Element, extra: &[IpAddr]) {
             } else {
                 log::warn!("this libnice has no {name}");
             }
+        }
+        if agent.find_property("stun-pacing-timer").is_some() {
+            agent.set_property("stun-pacing-timer", CHECKS_APART_MS);
         }
     }
     if extra.is_empty() {
