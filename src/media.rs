@@ -1,3 +1,39 @@
-//! The media worker.
+//! The media worker: camera, microphone, H.264, Opus, WebRTC, screen and speaker, in a process of its own.
+//!
+//! ```text
+//! camera ─► outlet ─► encode ─► outlet ─► publish (webrtcbin) ─► WHIP server
+//!              └────► screen ◄───────────── play (webrtcbin)  ◄── WHEP server, one for each member
+//! microphone ─► opus ─► outlet ─► publish      └─► speaker
+//! ```
+//! Each arrow between words crosses from one small pipeline to another through an [`outlet::Outlet`], which never
+//! waits. All pipelines share a clock and base time ([`timebase`]).
+//!
+//! # Layout
+//! - [`protocol`], [`line`]: what is said to `kioskd`, and how.
+//! - [`worker`]: the loop.
+//! - [`capture`], [`picture`], [`mark`]: the camera, the test picture and what it says of itself.
+//! - [`encode`], [`codec`]: the encoder, and the table of codecs.
+//! - [`session`], [`publish`], [`play`], [`gcc`]: WebRTC.
+//! - [`sound`], [`screen`]: what the customer hears and sees.
+//! - [`stats`]: what is measured.
+//! - [`pipe`], [`outlet`], [`plugins`], [`timebase`]: how pipelines are made and joined.
 
+pub mod capture;
+pub mod codec;
+pub mod encode;
+pub mod gcc;
+pub mod line;
+pub mod mark;
+pub mod outlet;
+pub mod picture;
+pub mod pipe;
+pub mod play;
+pub mod plugins;
 pub mod protocol;
+pub mod publish;
+pub mod screen;
+pub mod session;
+pub mod sound;
+pub mod stats;
+pub mod timebase;
+pub mod worker;

@@ -1,5 +1,7 @@
 //! RoomService as seen from the wire: the types both ends share, and with `kiosk` the client half.
 
+#[cfg(feature = "roomservice")]
+pub mod user_sig;
 pub mod wire;
 
 #[cfg(feature = "kiosk")]

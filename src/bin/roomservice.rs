@@ -1,2 +1,147 @@
-//! entry
-fn main() {}
+//! RoomService: rooms, messages, media relay and the clerk's page.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use rtcroom_kiosk::room::user_sig::Mint;
+use rtcroom_kiosk::service::clock::Now;
+use rtcroom_kiosk::service::config::{self, Config};
+use rtcroom_kiosk::service::keys;
+use rtcroom_kiosk::service::server::Server;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// RoomService: rooms, messages, media relay and the clerk's page.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM. The first line on stdout is the address.
+    Serve(Serve),
+    /// Make the keys userSig tickets are signed with: private.pem, public.pem (v1), secret.hex (v2).
+    Keygen {
+        /// Where to; nothing is overwritten.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Print a userSig ticket.
+    Sign(Sign),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// roomservice.toml.
+    #[arg(long, required_unless_present = "dev")]
+    config: Option<PathBuf>,
+    /// Instead of `listen` of the configuration; port 0 takes any.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// An address members are told to send media to; may be repeated.
+    #[arg(long)]
+    advertise: Vec<IpAddr>,
+    /// Loopback, plain HTTP, a key made now, tickets for anybody who asks, no roles.
+    #[arg(long, conflicts_with = "config")]
+    dev: bool,
+}
+
+#[derive(Args)]
+struct Sign {
+    /// Whose ticket.
+    #[arg(long)]
+    user: String,
+    /// Take the key and the application from roomservice.toml.
+    #[arg(long, required_unless_present = "key", conflicts_with_all = ["key", "sdk_app_id"])]
+    config: Option<PathBuf>,
+    /// A private key (PEM, v1) or a secret (v2).
+    #[arg(long, requires = "sdk_app_id")]
+    key: Option<PathBuf>,
+    /// The application.
+    #[arg(long)]
+    sdk_app_id: Option<u64>,
+    /// How long it is good.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    days: u64,
+    /// Only with an ECDSA key.
+    #[arg(long, conflicts_with = "v2")]
+    v1: bool,
+    /// Only with a secret.
+    #[arg(long)]
+    v2: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    match Arguments::parse().command {
+        Command::Serve(arguments) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(serve(arguments))
+        }
+        Command::Keygen { out } => Ok(keys::generate(&out)?),
+        Command::Sign(arguments) => sign(&arguments),
+    }
+}
+
+async fn serve(arguments: Serve) -> anyhow::Result<()> {
+    let mut config = match &arguments.config {
+        Some(path) => Config::load(path)?,
+        None => Config::dev()?,
+    };
+    if let Some(listen) = arguments.listen {
+        config.listen = listen;
+    }
+    if !arguments.advertise.is_empty() {
+        config.relay.advertise = arguments.advertise;
+    }
+    if arguments.dev && !config.listen.ip().is_loopback() {
+        bail!("--listen {}: --dev gives tickets to anybody and serves loopback only", config.listen);
+    }
+    // Before the address is out: who reads it may stop us at once.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = Server::bind(config).await?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", server.url()).and_then(|()| out.flush()).context("stdout")?;
+    server
+        .run(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            log::info!("stopping");
+        })
+        .await;
+    Ok(())
+}
+
+fn sign(arguments: &Sign) -> anyhow::Result<()> {
+    let (app, private, secret) = match (&arguments.config, &arguments.key, arguments.sdk_app_id) {
+        (Some(path), ..) => config::signing_keys(path)?,
+        (None, Some(key), Some(app)) => {
+            let text = fs::read(key).with_context(|| format!("--key {}", key.display()))?;
+            let is_pem = text.trim_ascii_start().starts_with(b"-----BEGIN");
+            if is_pem { (app, Some(key.clone()), None) } else { (app, None, Some(key.clone())) }
+        }
+        _ => bail!("give --config FILE, or --key FILE and --sdk-app-id N"),
+    };
+    let mint = match (private, secret) {
+        (Some(path), _) if !arguments.v2 => {
+            let pem = fs::read(&path).with_context(|| format!("private key {}", path.display()))?;
+            Mint::from_private_pem(&pem).with_context(|| format!("private key {}", path.display()))?
+        }
+        (_, Some(path)) if !arguments.v1 => {
+            let text = fs::read_to_string(&path).with_context(|| format!("secret {}", path.display()))?;
+            Mint::from_secret(&text).with_context(|| format!("secret {}", path.display()))?
+        }
+        _ => bail!("no key for this version: v1 needs tickets.private_key (PEM), v2 tickets.secret_file"),
+    };
+    println!("{}", mint.mint(&arguments.user, app, Now::read().unix(), arguments.days * 24 * 3600)?);
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! A play session: one member's media out of a webrtcbin, decoded, measured, shown and heard.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+use gst::prelude::*;
+use gst_video::prelude::*;
+use gst_webrtc::{WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection};
+
+use super::pipe::{self, Pipe};
+use super::plugins;
+use super::protocol::{Event, Member, Player, SessionId};
+use super::session::{Setup, audio_caps, video_caps};
+use super::sound;
+use super::stats::{self, Meter, Watch};
+use super::worker::Input;
+
+/// How long a missing packet is waited for. Packets in order are handed on at once, since no sink waits for the
+/// clock: this is room for repeats, not delay.
+pub const LATENCY_MS: u32 = 200;
+
+/// What is known of a member's media.
+#[derive(Debug)]
+pub struct Playing {
+    session: SessionId,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    member: Member,
+    watch: Watch,
+    meter: Meter,
+    seen: bool,
+    heard: bool,
+    speaker: Option<gst_app::AppSrc>,
+}
+
+impl Playing {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(session: SessionId) -> Self {
+        Self { session, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whose media it is.
+    pub fn name(&self, member: Member) {
+        self.state().member = member;
+    }
+
+    /// Whose media it is.
+    #[must_use]
+    pub fn member(&self) -> Member {
+        self.state().member.clone()
+    }
+
+    /// Sends the member's sound there from now on; gives back where it went before.
+    pub fn speak(&self, speaker: Option<gst_app::AppSrc>) -> Option<gst_app::AppSrc> {
+        std::mem::replace(&mut self.state().speaker, speaker)
+    }
+
+    /// Whether its sound goes anywhere.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        self.state().speaker.is_some()
+    }
+
+    /// The report of the last second.
+    #[must_use]
+    pub fn report(&self) -> Player {
+        let mut state = self.state();
+        let mut player = stats::blank(self.session, &state.member.user_id);
+        state.watch.report(&mut player);
+        state.meter.report(&mut player);
+        player
+    }
+
+    /// Measures a decoded frame; whether it is the first.
+    fn frame(&self, frame: &gst_video::VideoFrameRef<&gst::BufferRef>) -> bool {
+        let mut state = self.state();
+        if let Ok(luma) = frame.plane_data(0) {
+            let (width, height) = (frame.width() as usize, frame.height() as usize);
+            state.watch.frame(luma, frame.plane_stride()[0].unsigned_abs() as usize, width, height);
+        }
+        !std::mem::replace(&mut state.seen, true)
+    }
+
+    /// Measures decoded sound and hands it on; whether it is the first.
+    fn sound(&self, buffer: &gst::Buffer) -> bool {
+        let mut state = self.state();
+        if let Ok(data) = buffer.map_readable() {
+            let samples: Vec<i16> = data.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+            state.meter.sound(&samples);
+        }
+        if let Some(speaker) = &state.speaker {
+            let _ = speaker.push_buffer(buffer.clone());
+        }
+        !std::mem::replace(&mut state.heard, true)
+    }
+}
+
+/// Asks `bin` for one video and one sound, and decodes them when they come.
+///
+/// # Errors
+/// When webrtcbin refuses.
+pub fn attach(
+    setup: &Setup,
+    id: SessionId,
+    pipe: &Pipe,
+    bin: &gst::Element,
+    playing: &Arc<Playing>,
+) -> Result<()> {
+    let video = video_caps()
+        .field("packetization-mode", "1")
+        .field("profile-level-id", "42e01f")
+        .field("level-asymmetry-allowed", "1")
+        .build();
+    for (caps, repeats) in [(video, true), (audio_caps().build(), false)] {
+        let transceiver = bin.emit_by_name::<WebRTCRTPTransceiver>(
+            "add-transceiver",
+            &[&WebRTCRTPTransceiverDirection::Recvonly, &caps],
+        );
+        transceiver.set_property("do-nack", repeats);
+    }
+    if let Ok(bin) = bin.clone().downcast::<gst::Bin>() {
+        bin.connect_deep_element_added(|_, _, element| {
+            if element.factory().is_some_and(|factory| factory.name() == "rtpjitterbuffer") {
+                hasten(element);
+            }
+        });
+    }
+    let (setup, playing) = (setup.clone(), Arc::clone(playing));
+    let pipeline = pipe.pipeline().downgrade();
+    bin.connect_pad_added(move |bin, pad| {
+        let Some(pipeline) = pipeline.upgrade() else { return };
+        if pad.direction() != gst::PadDirection::Src {
+            return;
+        }
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let media = caps.structure(0).and_then(|caps| caps.get::<String>("media").ok()).unwrap_or_default();
+        let done = if media == "video" {
+            repeat(bin);
+            video_out(&setup, id, &pipeline, pad, &playing)
+        } else {
+            audio_out(&setup, id, &pipeline, pad, &playing)
+        };
+        if let Err(error) = done {
+            let reason = format!("no {media} of session {id}: {error:#}");
+            let _ = setup.inbox.send(Input::Event(Event::Lost { session: id, reason }));
+        }
+    });
+    Ok(())
+}
+
+/// Lets a jitter buffer give its first packets at once.
+fn hasten(buffer: &gst::Element) {
+    if buffer.find_property("faststart-min-packets").is_some() {
+        buffer.set_property("faststart-min-packets", 1u32);
+    }
+}
+
+/// Switches retransmission on for video. With bundling, webrtcbin 1.22 sets every jitter buffer for every
+/// transceiver in turn, so that sound, which has none, switches it off.
+fn repeat(bin: &gst::Element) {
+    let Some(bin) = bin.downcast_ref::<gst::Bin>() else { return };
+    for buffer in bin.iterate_all_by_element_factory_name("rtpjitterbuffer").into_iter().flatten() {
+        let caps = buffer.static_pad("src").and_then(|pad| pad.current_caps());
+        let video = caps
+            .as_ref()
+            .and_then(|caps| caps.structure(0))
+            .is_some_and(|caps| caps.get::<&str>("media").is_ok_and(|media| media == "video"));
+        if video {
+            buffer.set_property("do-retransmission", true);
+        }
+    }
+}
+
+fn place(pipeline: &gst::Pipeline, pad: &gst::Pad, elements: &[&gst::Element]) -> Result<()> {
+    pipeline.add_many(elements.iter().copied())?;
+    gst::Element::link_many(elements.iter().copied())?;
+    for element in elements.iter().rev() {
+        element.sync_state_with_parent()?;
+    }
+    let into = elements.first().and_then(|first| first.static_pad("sink")).context("nothing to link to")?;
+    pad.link(&into)?;
+    Ok(())
+}
+
+fn video_out(
+    setup: &Setup,
+    id: SessionId,
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    playing: &Arc<Playing>,
+) -> Result<()> {
+    let unpack = pipe::make("rtph264depay", &[("request-keyframe", "true"), ("wait-for-keyframe", "true")])?;
+    // Decoders want to know profile and size beforehand.
+    let parse = plugins::element("videoparsersbad", "h264parse")?;
+    let decode = setup.decoder.make()?;
+    let (playing, inbox, screen) = (Arc::clone(playing), setup.inbox.clone(), setup.screen.clone());
+    let mut known: Option<(gst::Caps, gst_video::VideoInfo)> = None;
+    let raw = gst::Caps::new_empty_simple("video/x-raw");
+    let sink = pipe::sink("frames", Some(&raw), move |sample| {
+        let (Some(buffer), Some(caps)) = (sample.buffer_owned(), sample.caps_owned()) else { return };
+        if known.as_ref().is_none_or(|(before, _)| *before != caps) {
+            known = gst_video::VideoInfo::from_caps(&caps).ok().map(|info| (caps, info));
+        }
+        let Some((_, info)) = &known else { return };
+        let Ok(frame) = gst_video::VideoFrameRef::from_buffer_ref_readable(&buffer, info) else { return };
+        let first = playing.frame(&frame);
+        drop(frame);
+        screen.member(id, &buffer, info);
+        if first {
+            let _ = inbox.send(Input::Event(Event::FirstFrame { session: id }));
+        }
+    });
+    place(pipeline, pad, &[&unpack, &parse, &decode, sink.upcast_ref()])
+}
+
+fn audio_out(
+    setup: &Setup,
+    id: SessionId,
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    playing: &Arc<Playing>,
+) -> Result<()> {
+    let unpack = pipe::make("rtpopusdepay", &[])?;
+    let decode = pipe::make("opusdec", &[("plc", "true"), ("use-inband-fec", "true")])?;
+    let (playing, inbox) = (Arc::clone(playing), setup.inbox.clone());
+    let sink = pipe::sink("sound", Some(&sound::raw()), move |sample| {
+        let Some(buffer) = sample.buffer_owned() else { return };
+        if playing.sound(&buffer) {
+            let _ = inbox.send(Input::Event(Event::FirstSound { session: id }));
+        }
+    });
+    place(pipeline, pad, &[&unpack, &decode, sink.upcast_ref()])
+}

@@ -1,0 +1,176 @@
+//! Text as pixels, drawn by Pango through GStreamer's `textoverlay`, once for each text.
+
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use gst::prelude::*;
+
+use crate::media::{pipe, plugins};
+
+/// Fonts in order; the first two are Debian's usual ones with Chinese characters.
+const FONTS: &str = "Noto Sans CJK SC, WenQuanYi Zen Hei, Sans";
+/// How long drawing a text may take; the first has to read the fonts.
+const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(5);
+
+/// An opaque picture of a text, BGRx.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Panel {
+    /// Pixels.
+    pub(super) width: usize,
+    /// Pixels.
+    pub(super) height: usize,
+    /// Four bytes a pixel, without padding.
+    pub(super) pixels: Vec<u8>,
+}
+
+/// How a text is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Style {
+    /// Height of the letters, pixels.
+    pub(super) size: usize,
+    /// Bold.
+    pub(super) bold: bool,
+    /// Of the letters, RGB.
+    pub(super) ink: u32,
+    /// Behind them, RGB.
+    pub(super) paper: u32,
+    /// In the middle, or from the left.
+    pub(super) centred: bool,
+}
+
+/// Draws a text into a panel `width` wide and as high as it needs, at most `height`. What does not fit is cut and ends
+/// in an ellipsis.
+///
+/// # Errors
+/// When Pango is not there.
+pub(super) fn draw(text: &str, style: Style, width: usize, height: usize) -> Result<Panel> {
+    font_check(text);
+    let text = tidy(text);
+    let (width, height) = (width.max(32) & !1, height.max(16) & !1);
+    // A letter is seldom narrower than a third of its height, so no more than this can fit: bounds Pango's work.
+    let most = (width * 3 / style.size.max(1) + 1) * (height / style.size.max(1) + 1);
+    let mut letters: Vec<char> = text.chars().collect();
+    let mut cut = letters.len() > most;
+    letters.truncate(most);
+    loop {
+        let shown: String = letters.iter().collect();
+        let shown = if cut { format!("{}…", shown.trim_end()) } else { shown };
+        let (panel, bottom) = render(&shown, style, width, height)?;
+        if bottom <= height || letters.len() < 8 {
+            let height = bottom.clamp(2, height) & !1;
+            let pixels = panel[..width * height * 4].to_vec();
+            return Ok(Panel { width, height, pixels });
+        }
+        cut = true;
+        let keep = letters.len() * height / bottom.max(1);
+        letters.truncate(keep.min(letters.len() * 9 / 10));
+    }
+}
+
+/// Control characters would be drawn as boxes, and a thousand line breaks push the text off the screen.
+fn tidy(text: &str) -> String {
+    let mut breaks = 0;
+    text.trim()
+        .chars()
+        .map(|letter| if letter == '\t' || letter == '\r' { ' ' } else { letter })
+        .filter(|letter| *letter == '\n' || !letter.is_control())
+        .filter(|letter| {
+            breaks = if *letter == '\n' { breaks + 1 } else { 0 };
+            breaks <= 2
+        })
+        .collect()
+}
+
+/// Draws on a canvas twice as high as allowed, so that what is too much can be seen; the pixels, and where the text ends.
+fn render(text: &str, style: Style, width: usize, height: usize) -> Result<(Vec<u8>, usize)> {
+    let tall = height * 2;
+    let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Bgrx, width as u32, tall as u32)
+        .fps(gst::Fraction::new(1, 1))
+        .build()?;
+    plugins::load("pango")?;
+    let pipeline = gst::Pipeline::with_name("text");
+    let input = gst_app::AppSrc::builder().caps(&info.to_caps()?).format(gst::Format::Time).build();
+    let weight = if style.bold { "Bold " } else { "" };
+    let overlay = pipe::make(
+        "textoverlay",
+        &[
+            ("wrap-mode", "wordchar"),
+            ("valignment", "top"),
+            ("halignment", if style.centred { "center" } else { "left" }),
+            ("line-alignment", if style.centred { "center" } else { "left" }),
+            ("draw-outline", "false"),
+            ("draw-shadow", "false"),
+            ("auto-resize", "false"),
+            ("xpad", "0"),
+            ("ypad", "0"),
+        ],
+    )?;
+    overlay.set_property("font-desc", format!("{FONTS} {weight}{}px", style.size));
+    overlay.set_property("text", gst::glib::markup_escape_text(text).as_str());
+    overlay.set_property("color", 0xff00_0000 | style.ink);
+    let output = gst_app::AppSink::builder().sync(false).enable_last_sample(false).build();
+    pipeline.add_many([input.upcast_ref(), &overlay, output.upcast_ref()])?;
+    gst::Element::link_many([input.upcast_ref(), &overlay, output.upcast_ref()])?;
+    pipeline.set_state(gst::State::Playing)?;
+
+    let ink: Vec<u8> = style.paper.to_le_bytes().iter().copied().cycle().take(info.size()).collect();
+    let mut canvas = gst::Buffer::from_mut_slice(ink);
+    if let Some(canvas) = canvas.get_mut() {
+        canvas.set_pts(gst::ClockTime::ZERO);
+        canvas.set_duration(gst::ClockTime::SECOND);
+    }
+    input.push_buffer(canvas)?;
+    let sample = output.try_pull_sample(PATIENCE);
+    let bottom = overlay.property::<i32>("text-y") + overlay.property::<i32>("text-height");
+    pipeline.set_state(gst::State::Null)?;
+    let sample = sample.context("Pango draws nothing")?;
+    let data = sample.buffer().context("no picture of the text")?.map_readable()?;
+    Ok((data.to_vec(), bottom.max(0) as usize))
+}
+
+/// Says once when Chinese cannot be shown.
+fn font_check(text: &str) {
+    static SAID: OnceLock<()> = OnceLock::new();
+    if text.chars().any(|letter| ('\u{2e80}'..'\u{a000}').contains(&letter)) {
+        SAID.get_or_init(|| {
+            if chinese_fonts() == Some(0) {
+                log::warn!("no font here has Chinese characters: they show as boxes; install fonts-noto-cjk or fonts-wqy-zenhei");
+            }
+        });
+    }
+}
+
+/// How many installed fonts say they have Chinese; `None` when fontconfig is not there.
+fn chinese_fonts() -> Option<usize> {
+    type Parse = unsafe extern "C" fn(*const libc::c_char) -> *mut libc::c_void;
+    type List =
+        unsafe extern "C" fn(*mut libc::c_void, *mut libc::c_void, *mut libc::c_void) -> *mut libc::c_int;
+    type Make = unsafe extern "C" fn() -> *mut libc::c_void;
+    // SAFETY: fontconfig's C functions by their published signatures; FcFontSet begins with its count. What they
+    // return is kept until the process ends: it is small and asked for once.
+    unsafe {
+        let library = libc::dlopen(c"libfontconfig.so.1".as_ptr(), libc::RTLD_NOW);
+        if library.is_null() {
+            return None;
+        }
+        let find = |name: &std::ffi::CStr| {
+            let found = libc::dlsym(library, name.as_ptr());
+            (!found.is_null()).then_some(found)
+        };
+        let parse: Parse = std::mem::transmute(find(c"FcNameParse")?);
+        let list: List = std::mem::transmute(find(c"FcFontList")?);
+        let make: Make = std::mem::transmute(find(c"FcObjectSetCreate")?);
+        let fonts = list(std::ptr::null_mut(), parse(c":lang=zh-cn".as_ptr()), make());
+        fonts.as_ref().map(|count| (*count).max(0) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_drawn_is_left_out() {
+        assert_eq!(tidy("  a\u{7}b\tc\r\n\n\n\n\nd\u{0} "), "ab c \n\nd");
+    }
+}

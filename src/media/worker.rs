@@ -1,0 +1,626 @@
+//! The worker's loop: commands, and what pipelines tell, come in; events go out. Nothing here waits for media.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::capture::{self, Capture};
+use super::codec;
+use super::encode::{Encoder, Keys, Slot};
+use super::line::{Reader, Writer};
+use super::outlet::Outlet;
+use super::pipe;
+use super::protocol::{Command, Event, Part, Role, SessionId, Settings, Stats};
+use super::screen::Screen;
+use super::session::{Session, Setup};
+use super::sound::{self, Microphone, Speaker};
+use super::stats::Counters;
+use super::timebase::Timebase;
+
+/// How often the loop looks around by itself.
+const TICK: Duration = Duration::from_millis(250);
+/// How often progress is reported.
+const REPORT: Duration = Duration::from_secs(1);
+/// How often a device that does not work is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// An encoder that is fed and gives nothing for so long hangs.
+const STALL: Duration = Duration::from_secs(1);
+/// A camera that is open and gives nothing for so long does not work.
+const BLIND: Duration = Duration::from_secs(4);
+/// How long devices may take to close at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// The exit code that says a codec hangs: the next worker starts on the next row.
+const HANGS: i32 = 70;
+/// Taps of the camera's outlet.
+const TO_ENCODER: u32 = 0;
+const TO_SCREEN: u32 = 1;
+
+/// Where something in the worker comes from. The number of a device or encoder rises each time it is opened, so that
+/// the last words of one that was closed are not taken for its successor's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The camera.
+    Camera(u32),
+    /// The microphone.
+    Microphone(u32),
+    /// The speaker.
+    Speaker(u32),
+    /// The encoder.
+    Encoder(u32),
+    /// The screen.
+    Screen(u32),
+    /// A session.
+    Session(SessionId),
+}
+
+/// What the loop is told.
+#[derive(Debug)]
+pub enum Input {
+    /// By `kioskd`.
+    Command(Command),
+    /// `kioskd` is gone, or speaks another language.
+    End(Option<String>),
+    /// Something for `kioskd`.
+    Event(Event),
+    /// A pipeline has an error.
+    Broken {
+        /// Where.
+        origin: Origin,
+        /// The element.
+        element: String,
+        /// What it says.
+        detail: String,
+    },
+    /// A device gave its first picture or sound.
+    Works(Origin),
+    /// What congestion control allows the video encoder.
+    Target {
+        /// The session it belongs to.
+        session: SessionId,
+        /// Bits a second.
+        bps: u32,
+    },
+}
+
+/// Runs the worker until `kioskd` ends it; the exit code.
+///
+/// # Errors
+/// When nothing can be set up at all.
+pub fn run(mut reader: Reader<File>, mut writer: Writer<File>) -> Result<i32> {
+    let (inbox, inputs) = mpsc::channel();
+    let first: Command = match reader.next()? {
+        Some(command) => command,
+        None => return Ok(0),
+    };
+    let Command::Configure(settings) = first else { bail!("the first command is not configure: {first:?}") };
+    let commands = inbox.clone();
+    pipe::spawn("commands", move || {
+        loop {
+            let input = match reader.next() {
+                Ok(Some(command)) => Input::Command(command),
+                Ok(None) => Input::End(None),
+                Err(error) => Input::End(Some(error.to_string())),
+            };
+            let last = matches!(input, Input::End(_));
+            if commands.send(input).is_err() || last {
+                return;
+            }
+        }
+    });
+    let mut worker = Worker::new(*settings, inbox)?;
+    writer.send(&worker.ready()).context("kioskd does not listen")?;
+    let code = worker.work(&inputs, &mut writer);
+    // Whatever hangs now does not keep the process.
+    pipe::spawn("farewell", move || {
+        std::thread::sleep(FAREWELL);
+        log::warn!("something does not close; leaving without it");
+        // SAFETY: ends the process at once.
+        unsafe { libc::_exit(code) }
+    });
+    drop(worker);
+    let _ = pipe::all_down(FAREWELL);
+    Ok(code)
+}
+
+/// A device that is wanted: open, or to be tried again.
+#[derive(Debug)]
+struct Device<T> {
+    open: Option<T>,
+    generation: u32,
+    retry: Option<Instant>,
+    trouble: Option<String>,
+}
+
+impl<T> Device<T> {
+    fn is(&self, generation: u32) -> bool {
+        self.open.is_some() && self.generation == generation
+    }
+
+    fn next(&mut self) -> u32 {
+        self.open = None;
+        self.retry = None;
+        self.generation += 1;
+        self.generation
+    }
+
+    fn shut(&mut self) {
+        *self = Self { generation: self.generation, ..Self::default() };
+    }
+
+    /// Closes it until it is tried again; told once for each kind of trouble.
+    fn fails(&mut self, part: Part, detail: String) -> Vec<Event> {
+        self.open = None;
+        self.retry = Some(Instant::now() + RETRY);
+        if self.trouble.as_ref() == Some(&detail) {
+            return Vec::new();
+        }
+        log::warn!("{detail}");
+        self.trouble = Some(detail.clone());
+        vec![Event::Trouble { part, detail }]
+    }
+
+    fn works(&mut self, part: Part) -> Option<Event> {
+        self.trouble.take().map(|_| Event::Well { part })
+    }
+}
+
+impl<T> Default for Device<T> {
+    fn default() -> Self {
+        Self { open: None, generation: 0, retry: None, trouble: None }
+    }
+}
+
+struct Worker {
+    setup: Setup,
+    encoders: Vec<codec::Encoder>,
+    decoders: Vec<codec::Decoder>,
+    encoder: Arc<Slot>,
+    encoder_generation: u32,
+    pictures: Arc<Outlet>,
+    capturing: bool,
+    camera: Device<Capture>,
+    standin: Option<Capture>,
+    pictures_seen: (u64, Instant),
+    microphone: Device<Microphone>,
+    speaker: Device<Speaker>,
+    sessions: HashMap<SessionId, (Role, Session)>,
+    publisher: Option<SessionId>,
+    target: u32,
+    applied: u32,
+    stall: (u64, u64, Instant),
+    reported: (Instant, u64),
+}
+
+impl Worker {
+    fn new(settings: Settings, inbox: Sender<Input>) -> Result<Self> {
+        let encoders = codec::encoders(&settings.video)?;
+        let decoders = codec::decoders(&settings.video)?;
+        let timebase = Timebase::start();
+        let counters = Arc::<Counters>::default();
+        let picture = capture::picture_info(&settings.camera)?;
+        let screen = Screen::open(&settings.display, &picture, &timebase, &inbox, &counters);
+        let target = settings.video.start_kbps.max(1) * 1000;
+        let (pictures, encoder) = (Arc::<Outlet>::default(), Arc::<Slot>::default());
+        let setup = Setup {
+            timebase,
+            inbox,
+            settings: Arc::new(settings),
+            counters: Arc::clone(&counters),
+            keys: Arc::<Keys>::default(),
+            video: Arc::default(),
+            audio: Arc::default(),
+            decoder: decoders[0],
+            screen,
+        };
+        let slot = Arc::clone(&encoder);
+        pictures.tap(TO_ENCODER, move |picture| {
+            if counters.sending.load(Ordering::Acquire) {
+                counters.fed.fetch_add(1, Ordering::Relaxed);
+                slot.with(|encoder| encoder.picture(picture));
+            }
+        });
+        let screen = setup.screen.clone();
+        pictures.tap(TO_SCREEN, move |picture| screen.preview(picture));
+        let mut worker = Self {
+            setup,
+            encoders,
+            decoders,
+            encoder,
+            encoder_generation: 0,
+            pictures,
+            capturing: false,
+            camera: Device::default(),
+            standin: None,
+            pictures_seen: (0, Instant::now()),
+            microphone: Device::default(),
+            speaker: Device::default(),
+            sessions: HashMap::new(),
+            publisher: None,
+            target,
+            applied: target,
+            stall: (0, 0, Instant::now()),
+            reported: (Instant::now(), 0),
+        };
+        worker.start_encoder()?;
+        Ok(worker)
+    }
+
+    fn ready(&self) -> Event {
+        Event::Ready {
+            encoder: self.encoders[0].element.to_owned(),
+            decoder: self.setup.decoder.element.to_owned(),
+            gstreamer: gst::version_string().to_string(),
+        }
+    }
+
+    fn work(&mut self, inputs: &Receiver<Input>, writer: &mut Writer<File>) -> i32 {
+        let mut look = Instant::now() + TICK;
+        loop {
+            let events = match inputs.recv_timeout(look.saturating_duration_since(Instant::now())) {
+                Ok(Input::End(None)) => return 0,
+                Ok(Input::End(Some(reason))) => {
+                    log::error!("{reason}");
+                    return 65;
+                }
+                Ok(Input::Command(Command::Stop)) => return 0,
+                Ok(input) => self.handle(input),
+                Err(RecvTimeoutError::Timeout) => {
+                    look = Instant::now() + TICK;
+                    if self.hangs() {
+                        let detail = format!(
+                            "the encoder {} gave no frame for {} s; the worker ends so that another takes over",
+                            self.encoders[0].element,
+                            STALL.as_secs()
+                        );
+                        log::error!("{detail}");
+                        let _ = writer.send(&Event::Trouble { part: Part::Encoder, detail });
+                        // SAFETY: ends the process at once: the codec would not let it go in good order.
+                        unsafe { libc::_exit(HANGS) }
+                    }
+                    self.look_around()
+                }
+                Err(RecvTimeoutError::Disconnected) => return 0,
+            };
+            for event in events {
+                if let Err(error) = writer.send(&event) {
+                    log::error!("kioskd does not listen: {error}");
+                    return 0;
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input) -> Vec<Event> {
+        match input {
+            Input::Command(command) => self.obey(command),
+            Input::Event(event) => vec![event],
+            Input::Broken { origin, element, detail } => self.broken(origin, &element, &detail),
+            Input::Works(origin) => self.works(origin),
+            Input::Target { session, bps } => {
+                if self.publisher == Some(session) {
+                    self.aim(bps);
+                }
+                Vec::new()
+            }
+            Input::End(_) => Vec::new(),
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Vec<Event> {
+        match command {
+            Command::Configure(_) => log::warn!("configured twice; the second time is ignored"),
+            Command::Prepare { session, role } => {
+                log::debug!("prepare session {session}, {role:?}");
+                let opened = Session::open(self.setup.clone(), session, role);
+                self.sessions.insert(session, (role, opened));
+            }
+            Command::Answer { session, sdp, member } => {
+                let Some((role, answered)) = self.sessions.get(&session) else { return Vec::new() };
+                answered.answer(sdp);
+                if *role == Role::Publish {
+                    self.publisher = Some(session);
+                    self.aim(self.setup.settings.video.start_kbps.max(1) * 1000);
+                } else {
+                    let member = member.unwrap_or_default();
+                    self.setup.screen.name(session, &member.name);
+                    if let Some(playing) = &answered.playing {
+                        playing.name(member);
+                    }
+                    return self.open_speaker();
+                }
+            }
+            Command::Close { session } => self.close(session),
+            Command::Capture { on } => return self.capture(on),
+            Command::Send { on } => {
+                if on {
+                    self.setup.keys.want();
+                }
+                self.setup.counters.sending.store(on, Ordering::Release);
+                if let Some(microphone) = &self.microphone.open {
+                    microphone.send(on);
+                }
+                self.stall = (0, 0, Instant::now());
+            }
+            Command::Screen(screen) => self.setup.screen.show(screen),
+            Command::Message { from, text, seconds } => self.setup.screen.message(&from, &text, seconds),
+            Command::Stop => {}
+        }
+        Vec::new()
+    }
+
+    fn close(&mut self, session: SessionId) {
+        let Some((_, closed)) = self.sessions.remove(&session) else { return };
+        if let Some(input) = closed.playing.as_ref().and_then(|playing| playing.speak(None))
+            && let Some(speaker) = &self.speaker.open
+        {
+            speaker.leave(&input);
+        }
+        self.setup.screen.forget(session);
+        if self.publisher == Some(session) {
+            self.publisher = None;
+        }
+        if !self.sessions.values().any(|(role, _)| *role == Role::Play) {
+            self.speaker.shut();
+        }
+    }
+
+    fn capture(&mut self, on: bool) -> Vec<Event> {
+        if on == self.capturing {
+            return Vec::new();
+        }
+        self.capturing = on;
+        if on {
+            let mut events = self.open_camera();
+            events.extend(self.open_microphone());
+            return events;
+        }
+        self.camera.shut();
+        self.standin = None;
+        self.microphone.shut();
+        self.setup.screen.preview_ends();
+        Vec::new()
+    }
+
+    fn open_camera(&mut self) -> Vec<Event> {
+        let generation = self.camera.next();
+        let Setup { settings, timebase, inbox, counters, .. } = &self.setup;
+        match Capture::open(&settings.camera, generation, timebase, inbox, counters, &self.pictures) {
+            Ok(camera) => {
+                self.camera.open = Some(camera);
+                self.pictures_seen = (counters.captured.load(Ordering::Relaxed), Instant::now());
+                Vec::new()
+            }
+            Err(error) => self.camera_fails(format!("{error:#}")),
+        }
+    }
+
+    fn camera_fails(&mut self, detail: String) -> Vec<Event> {
+        let Setup { settings, timebase, counters, .. } = &self.setup;
+        if self.standin.is_none() {
+            self.standin = Capture::placeholder(&settings.camera, timebase, counters, &self.pictures)
+                .inspect_err(|error| log::error!("no placeholder either: {error:#}"))
+                .ok();
+        }
+        self.camera.fails(Part::Camera, detail)
+    }
+
+    fn open_microphone(&mut self) -> Vec<Event> {
+        let generation = self.microphone.next();
+        let Setup { settings, timebase, inbox, counters, audio, .. } = &self.setup;
+        let sending = counters.sending.load(Ordering::Relaxed);
+        match sound::microphone(&settings.sound, generation, timebase, inbox, sending, audio) {
+            Ok(pipe) => {
+                self.microphone.open = Some(pipe);
+                Vec::new()
+            }
+            Err(error) => self.microphone.fails(Part::Microphone, format!("{error:#}")),
+        }
+    }
+
+    /// Opens the speaker unless it is, and lets every member into it.
+    fn open_speaker(&mut self) -> Vec<Event> {
+        let Setup { settings, timebase, inbox, .. } = &self.setup;
+        if self.speaker.open.is_none() && self.speaker.retry.is_none() {
+            let generation = self.speaker.next();
+            match Speaker::open(&settings.sound, generation, timebase, inbox) {
+                Ok(speaker) => self.speaker.open = speaker,
+                Err(error) => return self.speaker.fails(Part::Speaker, format!("{error:#}")),
+            }
+        }
+        let Some(speaker) = &self.speaker.open else { return Vec::new() };
+        for (id, playing) in self.sessions.iter().filter_map(|(id, (_, opened))| Some((id, opened.playing.as_ref()?))) {
+            if playing.speaks() {
+                continue;
+            }
+            match speaker.join(*id) {
+                Ok(input) => drop(playing.speak(Some(input))),
+                Err(error) => return self.speaker.fails(Part::Speaker, format!("{error:#}")),
+            }
+        }
+        Vec::new()
+    }
+
+    fn start_encoder(&mut self) -> Result<()> {
+        self.encoder_generation += 1;
+        let Setup { settings, timebase, inbox, counters, keys, video, .. } = &self.setup;
+        let picture = capture::picture_info(&settings.camera)?.to_caps()?;
+        let encoder = Encoder::start(
+            self.encoders[0],
+            self.encoder_generation,
+            &picture,
+            self.target,
+            timebase,
+            inbox,
+            counters,
+            keys,
+            video,
+        )?;
+        self.encoder.put(Some(encoder));
+        self.applied = self.target;
+        keys.want();
+        Ok(())
+    }
+
+    /// Tells the encoder a new bitrate; small changes only when they are downward.
+    fn aim(&mut self, bps: u32) {
+        self.target = bps;
+        if bps < self.applied || bps - self.applied > self.applied / 20 {
+            self.applied = bps;
+            self.encoder.with(|encoder| encoder.set_bitrate(bps));
+        }
+    }
+
+    fn broken(&mut self, origin: Origin, element: &str, detail: &str) -> Vec<Event> {
+        log::debug!("{origin:?}: {detail}");
+        let sound = &self.setup.settings.sound;
+        match origin {
+            Origin::Camera(generation) if self.camera.is(generation) => {
+                let device = &self.setup.settings.camera.device;
+                let device = if device.is_empty() { "(the first there is)" } else { device };
+                let detail = format!("the camera {device} does not work ({detail}); plug it in again, or see [camera]");
+                self.camera_fails(detail)
+            }
+            Origin::Microphone(generation) if self.microphone.is(generation) => {
+                let detail = sound::complaint("microphone", &sound.capture, detail);
+                self.microphone.fails(Part::Microphone, detail)
+            }
+            Origin::Speaker(generation) if self.speaker.is(generation) => {
+                let detail = sound::complaint("speaker", &sound.playback, detail);
+                for (_, opened) in self.sessions.values() {
+                    if let Some(playing) = &opened.playing {
+                        playing.speak(None);
+                    }
+                }
+                self.speaker.fails(Part::Speaker, detail)
+            }
+            Origin::Encoder(generation) if generation == self.encoder_generation => self.next_encoder(detail),
+            Origin::Session(session) if self.sessions.contains_key(&session) => {
+                let mut events = Vec::new();
+                if element.starts_with(self.setup.decoder.element) {
+                    events.extend(self.next_decoder(detail));
+                }
+                events.push(Event::Lost { session, reason: detail.to_owned() });
+                events
+            }
+            Origin::Screen(generation) => {
+                self.setup.screen.breaks(generation, detail);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Goes on with the next row of the table, in the same process and the same sessions.
+    fn next_encoder(&mut self, detail: &str) -> Vec<Event> {
+        let broken = self.encoders[0].element;
+        if self.encoders.len() > 1 {
+            self.encoders.remove(0);
+        }
+        let next = self.encoders[0].element;
+        let mut events = vec![Event::Trouble {
+            part: Part::Encoder,
+            detail: format!("the encoder {broken} does not work ({detail}); {next} takes over"),
+        }];
+        match self.start_encoder() {
+            Ok(()) => events.push(Event::Well { part: Part::Encoder }),
+            Err(error) => {
+                let detail = format!("the encoder {next} does not start either ({error:#}); install another");
+                events.push(Event::Trouble { part: Part::Encoder, detail });
+            }
+        }
+        events
+    }
+
+    fn next_decoder(&mut self, detail: &str) -> Option<Event> {
+        let broken = self.decoders[0].element;
+        if self.decoders.len() < 2 {
+            return None;
+        }
+        self.decoders.remove(0);
+        self.setup.decoder = self.decoders[0];
+        let next = self.setup.decoder.element;
+        let detail = format!("the decoder {broken} does not work ({detail}); {next} takes over");
+        Some(Event::Trouble { part: Part::Decoder, detail })
+    }
+
+    fn works(&mut self, origin: Origin) -> Vec<Event> {
+        let well = match origin {
+            Origin::Camera(generation) if self.camera.is(generation) => {
+                self.standin = None;
+                self.camera.works(Part::Camera)
+            }
+            Origin::Microphone(generation) if self.microphone.is(generation) => {
+                self.microphone.works(Part::Microphone)
+            }
+            Origin::Speaker(generation) if self.speaker.is(generation) => self.speaker.works(Part::Speaker),
+            _ => None,
+        };
+        well.into_iter().collect()
+    }
+
+    /// Whether the encoder is fed and gives nothing.
+    fn hangs(&mut self) -> bool {
+        let fed = self.setup.counters.fed.load(Ordering::Relaxed);
+        let encoded = self.setup.counters.encoded.load(Ordering::Relaxed);
+        let (fed_then, encoded_then, since) = self.stall;
+        if encoded != encoded_then || fed == fed_then {
+            self.stall = (fed, encoded, Instant::now());
+            return false;
+        }
+        since.elapsed() > STALL
+    }
+
+    fn look_around(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        let now = Instant::now();
+        if self.capturing {
+            let captured = self.setup.counters.captured.load(Ordering::Relaxed);
+            if captured != self.pictures_seen.0 {
+                self.pictures_seen = (captured, now);
+            } else if self.camera.open.is_some() && now - self.pictures_seen.1 > BLIND {
+                let detail = format!("the camera is open but gives no picture for {} s; plug it in again", BLIND.as_secs());
+                events.extend(self.camera_fails(detail));
+            }
+            if self.camera.retry.is_some_and(|at| at <= now) {
+                events.extend(self.open_camera());
+            }
+            if self.microphone.retry.is_some_and(|at| at <= now) {
+                events.extend(self.open_microphone());
+            }
+        }
+        if self.speaker.retry.is_some_and(|at| at <= now) {
+            self.speaker.retry = None;
+            events.extend(self.open_speaker());
+        }
+        if now - self.reported.0 >= REPORT {
+            events.push(self.report(now));
+        }
+        events
+    }
+
+    fn report(&mut self, now: Instant) -> Event {
+        let counters = &self.setup.counters;
+        let bytes = counters.encoded_bytes.load(Ordering::Relaxed);
+        let (then, before) = std::mem::replace(&mut self.reported, (now, bytes));
+        let mut players: Vec<_> =
+            self.sessions.values().filter_map(|(_, opened)| Some(opened.playing.as_ref()?.report())).collect();
+        players.sort_by_key(|player| player.session);
+        Event::Stats(Box::new(Stats {
+            capturing: self.capturing,
+            sending: counters.sending.load(Ordering::Relaxed),
+            frames_captured: counters.captured.load(Ordering::Relaxed),
+            frames_encoded: counters.encoded.load(Ordering::Relaxed),
+            frames_sent: counters.sent.load(Ordering::Relaxed),
+            frames_drawn: counters.drawn.load(Ordering::Relaxed),
+            encoder: self.encoders[0].element.to_owned(),
+            target_bps: u64::from(self.target),
+            encoded_bps: ((bytes - before) as f64 * 8.0 / (now - then).as_secs_f64()) as u64,
+            players,
+        }))
+    }
+}

@@ -1,0 +1,554 @@
+//! The SDP offer of a WHIP or WHEP client, read with suspicion.
+//!
+//! Browsers, GStreamer and OBS write offers that differ in everything the relay does not care about. So the
+//! offer is read leniently, one H.264 and one Opus payload type are chosen, and str0m is given a small
+//! SDP written here, in which nothing is left that it could stumble over (candidates included: an ICE-lite
+//! agent learns the peer's addresses from its checks). The answer that comes back gets the refused m-lines put in again.
+
+use std::fmt::Write as _;
+
+use str0m::format::{Codec, CodecConfig, FormatParams};
+use str0m::media::{Frequency, Mid, Pt};
+
+/// The largest SDP that is read.
+pub(super) const MAX_SDP: usize = 64 * 1024;
+/// More m-lines than any client of ours makes.
+const MAX_SECTIONS: usize = 16;
+
+const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+/// The header extensions that are of use to a forwarding relay; all others are left out of the answer.
+const EXTENSIONS: [&str; 4] = [
+    "urn:ietf:params:rtp-hdrext:sdes:mid",
+    TWCC,
+    "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    "urn:3gpp:video-orientation",
+];
+
+/// What the client of a session does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Sends media to the relay (WHIP).
+    Publisher,
+    /// Receives media from the relay (WHEP).
+    Player,
+}
+
+/// Why an offer is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum Bad {
+    #[error("the offer is {0} bytes long, the limit is 65536")]
+    TooLong(usize),
+    #[error("the offer does not begin with v=0")]
+    NotSdp,
+    #[error("the offer has more than 16 m-lines")]
+    TooManySections,
+    #[error("the offer has no usable a={0}")]
+    Missing(&'static str),
+    #[error("the offer has several m-lines but no a=group:BUNDLE; use bundle-policy max-bundle")]
+    NotBundled,
+    #[error("the offer has no audio or video m-line with H.264 or Opus in the right direction ({0})")]
+    NothingUsable(&'static str),
+    #[error("the offer is not accepted: {0}")]
+    Refused(String),
+}
+
+/// One chosen media section.
+#[derive(Clone, Debug)]
+pub(super) struct Track {
+    pub(super) mid: Mid,
+    pub(super) pt: Pt,
+    pub(super) fir: bool,
+    pub(super) pli: bool,
+    pub(super) rtx: bool,
+}
+
+/// What was made of an offer.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The SDP for str0m.
+    pub(super) sdp: String,
+    pub(super) codecs: CodecConfig,
+    pub(super) audio: Option<Track>,
+    pub(super) video: Option<Track>,
+    /// The ICE user fragment of the client.
+    pub(super) ufrag: String,
+    /// In the offer's order: an accepted mid, or the text of a refused section.
+    layout: Vec<Slot>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Accepted(String),
+    Refused(String),
+}
+
+/// Attributes between two m-lines.
+struct Section<'a> {
+    media: &'a str,
+    proto: &'a str,
+    formats: Vec<&'a str>,
+    attributes: Vec<&'a str>,
+}
+
+impl<'a> Section<'a> {
+    fn value(&self, name: &str) -> Option<&'a str> {
+        value(&self.attributes, name)
+    }
+
+    fn mid(&self) -> Option<&'a str> {
+        self.value("mid").filter(|mid| is_token(mid, 16))
+    }
+
+    fn direction(&self) -> &'a str {
+        let known = |a: &&&str| matches!(**a, "sendrecv" | "sendonly" | "recvonly" | "inactive");
+        self.attributes.iter().find(known).copied().unwrap_or("sendrecv")
+    }
+
+    /// `pt → (name, clock, channels)` of every rtpmap whose payload type is in the m-line.
+    fn maps(&self) -> impl Iterator<Item = (u8, &'a str)> {
+        self.attributes.iter().filter_map(|a| {
+            let (pt, map) = a.strip_prefix("rtpmap:")?.split_once(' ')?;
+            self.formats.contains(&pt).then_some((pt.parse().ok()?, map.trim()))
+        })
+    }
+
+    fn fmtp(&self, pt: u8) -> Option<&'a str> {
+        self.attributes.iter().find_map(|a| {
+            let (p, value) = a.strip_prefix("fmtp:")?.split_once(' ')?;
+            (p.parse() == Ok(pt)).then_some(value.trim())
+        })
+    }
+
+    fn feedback(&self, pt: u8, kind: &str) -> bool {
+        self.attributes.iter().any(|a| {
+            let Some((p, value)) = a.strip_prefix("rtcp-fb:").and_then(|a| a.split_once(' ')) else {
+                return false;
+            };
+            (p == "*" || p.parse() == Ok(pt)) && value.trim() == kind
+        })
+    }
+
+    fn rtx_of(&self, pt: u8) -> Option<u8> {
+        self.maps().find_map(|(rtx, map)| {
+            let is_rtx = map.to_ascii_lowercase().starts_with("rtx/");
+            let apt = parameter(self.fmtp(rtx)?, "apt")?;
+            (is_rtx && rtx != pt && usable(rtx) && apt.parse() == Ok(pt)).then_some(rtx)
+        })
+    }
+}
+
+/// Whether RTP with this payload type can be told from RTCP (RFC 5761 section 4).
+fn usable(pt: u8) -> bool {
+    (96..=127).contains(&pt) || (35..=63).contains(&pt)
+}
+
+fn value<'a>(attributes: &[&'a str], name: &str) -> Option<&'a str> {
+    attributes.iter().find_map(|a| a.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+}
+
+fn parameter<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
+    fmtp.split(';').find_map(|p| {
+        let (key, value) = p.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then_some(value.trim())
+    })
+}
+
+fn is_token(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(&b))
+}
+
+/// Whether `text` consists of ICE characters (RFC 8839 section 5.4).
+pub(super) fn is_ice(text: &str, least: usize) -> bool {
+    (least..=256).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/' || b == b'-' || b == b'_')
+}
+
+/// How gladly an H.264 payload type is taken: smaller is better, `None` is not taken.
+///
+/// Constrained baseline first because every board and browser has it (design section 4), packetization mode 1
+/// before 0 because mode 0 cannot split a slice that is larger than a packet.
+fn h264_rank(fmtp: Option<&str>) -> Option<(u8, u32, Option<u32>)> {
+    let fmtp = fmtp.unwrap_or_default();
+    let mode = match parameter(fmtp, "packetization-mode") {
+        None | Some("0") => 0,
+        Some("1") => 1,
+        Some(_) => return None,
+    };
+    let level = match parameter(fmtp, "profile-level-id") {
+        Some(text) if text.len() == 6 => Some(u32::from_str_radix(text, 16).ok()?),
+        Some(_) => return None,
+        None => None,
+    };
+    // RFC 6184 section 8.1, table 5. Without the parameter it is baseline.
+    let profile = match level.map(|l| ((l >> 16) as u8, (l >> 8) as u8)) {
+        None => 1,
+        Some((0x42, iop)) if iop & 0x4f == 0x40 => 0,
+        Some((0x42, iop)) if iop & 0x4f == 0 => 1,
+        Some((0x4d, iop)) if iop & 0x8f == 0x80 => 0,
+        Some((0x4d, iop)) if iop & 0xaf == 0 => 2,
+        Some((0x64, 0x0c)) => 3,
+        Some((0x64, 0)) => 4,
+        Some(_) => return None,
+    };
+    Some(((1 - mode) * 8 + profile, u32::from(mode), level))
+}
+
+/// Splits an SDP into its session part and its sections; `None` if it is none.
+fn split(text: &str) -> Option<(Vec<&str>, Vec<Section<'_>>)> {
+    let mut lines = text.lines().map(str::trim_end);
+    if lines.next()? != "v=0" {
+        return None;
+    }
+    let mut session = vec![];
+    let mut sections: Vec<Section<'_>> = vec![];
+    for line in lines {
+        if let Some(m) = line.strip_prefix("m=") {
+            let mut words = m.split_ascii_whitespace();
+            let media = words.next()?;
+            let _port = words.next()?;
+            let proto = words.next()?;
+            sections.push(Section { media, proto, formats: words.collect(), attributes: vec![] });
+        } else if let Some(a) = line.strip_prefix("a=") {
+            sections.last_mut().map_or(&mut session, |s| &mut s.attributes).push(a);
+        }
+    }
+    Some((session, sections))
+}
+
+impl Plan {
+    /// Reads an offer and decides what of it is taken.
+    pub(super) fn make(text: &str, role: Role) -> Result<Self, Bad> {
+        if text.len() > MAX_SDP {
+            return Err(Bad::TooLong(text.len()));
+        }
+        let (session, sections) = split(text).ok_or(Bad::NotSdp)?;
+        if sections.len() > MAX_SECTIONS {
+            return Err(Bad::TooManySections);
+        }
+        let common = |name: &'static str| {
+            value(&session, name)
+                .or_else(|| sections.iter().find_map(|s| s.value(name)))
+                .ok_or(Bad::Missing(name))
+        };
+        let ufrag = common("ice-ufrag")?;
+        let pwd = common("ice-pwd")?;
+        if !is_ice(ufrag, 4) {
+            return Err(Bad::Missing("ice-ufrag"));
+        }
+        if !is_ice(pwd, 22) {
+            return Err(Bad::Missing("ice-pwd"));
+        }
+        let setup = match common("setup")? {
+            setup @ ("actpass" | "active" | "passive") => setup,
+            _ => return Err(Bad::Missing("setup")),
+        };
+        let fingerprint = session
+            .iter()
+            .chain(sections.iter().flat_map(|s| s.attributes.iter()))
+            .find_map(|a| sha256(a.strip_prefix("fingerprint:")?))
+            .ok_or(Bad::Missing("fingerprint:sha-256"))?;
+        let bundled: Vec<&str> = session
+            .iter()
+            .find_map(|a| a.strip_prefix("group:BUNDLE"))
+            .map(|mids| mids.split_ascii_whitespace().collect())
+            .unwrap_or_default();
+        if sections.len() > 1 && bundled.is_empty() {
+            return Err(Bad::NotBundled);
+        }
+
+        let mut plan = Self {
+            sdp: String::new(),
+            codecs: CodecConfig::empty(),
+            audio: None,
+            video: None,
+            ufrag: ufrag.to_owned(),
+            layout: vec![],
+        };
+        let mut taken = Taken::default();
+        let mut body = String::new();
+        for section in &sections {
+            let mid = section.mid().filter(|mid| !plan.has(mid));
+            let in_bundle = mid.is_some_and(|mid| sections.len() == 1 || bundled.contains(&mid));
+            let wanted = match role {
+                Role::Publisher => matches!(section.direction(), "sendrecv" | "sendonly"),
+                Role::Player => matches!(section.direction(), "sendrecv" | "recvonly"),
+            };
+            let accepted = mid
+                .filter(|_| in_bundle && wanted && section.proto == "UDP/TLS/RTP/SAVPF")
+                .and_then(|mid| plan.take(section, mid, role, &mut taken, &mut body));
+            plan.layout.push(match accepted {
+                Some(mid) => {
+                    // Credentials and fingerprint in each section, as bundled offers carry them.
+                    let _ = write!(
+                        body,
+                        "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\na=fingerprint:sha-256 {fingerprint}\r\n\
+                         a=setup:{setup}\r\n"
+                    );
+                    Slot::Accepted(mid)
+                }
+                None => Slot::Refused(refusal(section)),
+            });
+        }
+        if plan.audio.is_none() && plan.video.is_none() {
+            return Err(Bad::NothingUsable(match role {
+                Role::Publisher => "a publisher offers sendonly",
+                Role::Player => "a player offers recvonly",
+            }));
+        }
+        let mids: Vec<&str> = plan.accepted().collect();
+        plan.sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\n{body}",
+            mids.join(" ")
+        );
+        Ok(plan)
+    }
+
+    fn has(&self, mid: &str) -> bool {
+        self.accepted().any(|m| m == mid)
+    }
+
+    fn accepted(&self) -> impl Iterator<Item = &str> {
+        self.layout.iter().filter_map(|slot| match slot {
+            Slot::Accepted(mid) => Some(mid.as_str()),
+            Slot::Refused(_) => None,
+        })
+    }
+
+    /// Takes the section if it holds what the relay forwards, and writes it.
+    fn take(
+        &mut self,
+        section: &Section<'_>,
+        mid: &str,
+        role: Role,
+        taken: &mut Taken,
+        out: &mut String,
+    ) -> Option<String> {
+        let (pt, codec, mode_and_level) = match section.media {
+            "audio" if self.audio.is_none() => {
+                let (pt, _) = section
+                    .maps()
+                    .find(|(pt, map)| usable(*pt) && map.eq_ignore_ascii_case("opus/48000/2"))?;
+                (pt, Codec::Opus, None)
+            }
+            "video" if self.video.is_none() => section
+                .maps()
+                .filter(|(pt, map)| usable(*pt) && map.eq_ignore_ascii_case("H264/90000"))
+                .filter_map(|(pt, _)| {
+                    h264_rank(section.fmtp(pt)).map(|(rank, mode, level)| (rank, pt, mode, level))
+                })
+                .min_by_key(|(rank, ..)| *rank)
+                .map(|(_, pt, mode, level)| (pt, Codec::H264, Some((mode, level))))?,
+            _ => return None,
+        };
+        if !taken.pt(pt) {
+            return None;
+        }
+        let video = codec == Codec::H264;
+        let rtx = section.rtx_of(pt).filter(|rtx| video && taken.pt(*rtx));
+        let fmtp = section.fmtp(pt);
+
+        let format = match mode_and_level {
+            Some((mode, level)) => FormatParams {
+                level_asymmetry_allowed: Some(true),
+                packetization_mode: Some(u8::try_from(mode).unwrap_or(1)),
+                profile_level_id: Some(level.unwrap_or(0x42_00_1f)),
+                ..FormatParams::default()
+            },
+            None => FormatParams {
+                min_p_time: Some(10),
+                use_inband_fec: Some(true),
+                stereo: fmtp.and_then(|f| parameter(f, "stereo")).map(|v| v == "1"),
+                ..FormatParams::default()
+            },
+        };
+        let (clock, channels) =
+            if video { (Frequency::NINETY_KHZ, None) } else { (Frequency::FORTY_EIGHT_KHZ, Some(2)) };
+        self.codecs.add_config(pt.into(), rtx.map(Pt::from), codec, clock, channels, format);
+        let params = self.codecs.last_mut()?;
+        let (nack, pli, fir) =
+            (section.feedback(pt, "nack"), section.feedback(pt, "nack pli"), section.feedback(pt, "ccm fir"));
+        params.set_fb_nack(video && nack);
+        params.set_fb_pli(video && pli);
+        params.set_fb_fir(video && fir);
+        params.set_fb_remb(section.feedback(pt, "goog-remb"));
+        params.set_fb_transport_cc(section.feedback(pt, "transport-cc"));
+
+        let media = if video { "video" } else { "audio" };
+        let _ = write!(out, "m={media} 9 UDP/TLS/RTP/SAVPF {pt}");
+        if let Some(rtx) = rtx {
+            let _ = write!(out, " {rtx}");
+        }
+        let direction = if role == Role::Publisher { "sendonly" } else { "recvonly" };
+        let _ = write!(out, "\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\n");
+        for attribute in &section.attributes {
+            if let Some((id, uri)) = extension(attribute)
+                && taken.extension(id, uri)
+            {
+                let _ = write!(out, "a=extmap:{id} {uri}\r\n");
+            }
+        }
+        let map = if video { "H264/90000" } else { "opus/48000/2" };
+        let _ = write!(out, "a=rtpmap:{pt} {map}\r\n");
+        for kind in ["nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"] {
+            if section.feedback(pt, kind) {
+                let _ = write!(out, "a=rtcp-fb:{pt} {kind}\r\n");
+            }
+        }
+        match mode_and_level {
+            Some((mode, level)) => {
+                let _ = write!(out, "a=fmtp:{pt} level-asymmetry-allowed=1;packetization-mode={mode}");
+                if let Some(level) = level {
+                    let _ = write!(out, ";profile-level-id={level:06x}");
+                }
+                out.push_str("\r\n");
+            }
+            None => {
+                let _ = write!(out, "a=fmtp:{pt} minptime=10;useinbandfec=1\r\n");
+            }
+        }
+        if let Some(rtx) = rtx {
+            let _ = write!(out, "a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={pt}\r\n");
+        }
+        if role == Role::Publisher {
+            let by_mid = taken.extensions.iter().any(|(_, uri)| uri == EXTENSIONS[0]);
+            sources(section, rtx.is_some(), by_mid, out);
+        }
+        let track = Track {
+            mid: Mid::from(mid),
+            pt: pt.into(),
+            fir: video && fir,
+            pli: video && pli,
+            rtx: rtx.is_some(),
+        };
+        if video {
+            self.video = Some(track)
+        } else {
+            self.audio = Some(track)
+        }
+        Some(mid.to_owned())
+    }
+
+    /// Puts the refused m-lines back into str0m's answer, in the offer's order.
+    pub(super) fn complete(&self, answer: &str) -> String {
+        let mut parts = answer.split("\r\nm=");
+        let mut out = String::with_capacity(answer.len() + 256);
+        out.push_str(parts.next().unwrap_or_default());
+        out.push_str("\r\n");
+        for slot in &self.layout {
+            match slot {
+                Slot::Accepted(_) => {
+                    // str0m keeps the order of the sections it was given.
+                    if let Some(part) = parts.next() {
+                        out.push_str("m=");
+                        out.push_str(part.trim_end_matches("\r\n"));
+                        out.push_str("\r\n");
+                        if part.contains("a=candidate:") {
+                            out.push_str("a=end-of-candidates\r\n");
+                        }
+                    }
+                }
+                Slot::Refused(text) => out.push_str(text),
+            }
+        }
+        out
+    }
+}
+
+/// Payload types and extension numbers that are in use: a number has one meaning in a bundle.
+#[derive(Default)]
+struct Taken {
+    payloads: Vec<u8>,
+    extensions: Vec<(u8, String)>,
+}
+
+impl Taken {
+    fn pt(&mut self, pt: u8) -> bool {
+        let free = !self.payloads.contains(&pt);
+        if free {
+            self.payloads.push(pt);
+        }
+        free
+    }
+
+    fn extension(&mut self, id: u8, uri: &str) -> bool {
+        if let Some((known, _)) = self.extensions.iter().find(|(_, u)| u == uri) {
+            return *known == id;
+        }
+        let free = self.extensions.iter().all(|(known, _)| *known != id);
+        if free {
+            self.extensions.push((id, uri.to_owned()));
+        }
+        free
+    }
+}
+
+fn extension(attribute: &str) -> Option<(u8, &str)> {
+    let (id, rest) = attribute.strip_prefix("extmap:")?.split_once(' ')?;
+    let id = id.split('/').next()?.parse().ok().filter(|id| (1..=14).contains(id))?;
+    let uri = rest.split_ascii_whitespace().next()?;
+    EXTENSIONS.contains(&uri).then_some((id, uri))
+}
+
+/// The hex bytes of a SHA-256 fingerprint, if it is one.
+fn sha256(value: &str) -> Option<&str> {
+    let (hash, bytes) = value.trim().split_once(' ')?;
+    let good = hash.eq_ignore_ascii_case("sha-256")
+        && bytes.split(':').count() == 32
+        && bytes.split(':').all(|b| b.len() == 2 && b.bytes().all(|c| c.is_ascii_hexdigit()));
+    good.then_some(bytes)
+}
+
+/// The publisher's announced SSRCs: the first, and its RTX partner.
+fn sources(section: &Section<'_>, rtx: bool, by_mid: bool, out: &mut String) {
+    let mut ssrcs: Vec<u32> = vec![];
+    for attribute in &section.attributes {
+        let ssrc = attribute
+            .strip_prefix("ssrc:")
+            .and_then(|a| a.split_ascii_whitespace().next())
+            .and_then(|n| n.parse().ok())
+            .filter(|n| *n != 0);
+        if let Some(ssrc) = ssrc
+            && !ssrcs.contains(&ssrc)
+            && ssrcs.len() < 8
+        {
+            ssrcs.push(ssrc);
+        }
+    }
+    let pair = section.attributes.iter().find_map(|a| {
+        let mut words = a.strip_prefix("ssrc-group:FID ")?.split_ascii_whitespace();
+        Some((words.next()?.parse::<u32>().ok()?, words.next()?.parse::<u32>().ok()?))
+    });
+    let pair =
+        pair.filter(|(main, repair)| rtx && main != repair && ssrcs.contains(main) && ssrcs.contains(repair));
+    match pair {
+        Some((main, repair)) => {
+            let _ = write!(
+                out,
+                "a=ssrc-group:FID {main} {repair}\r\na=ssrc:{main} cname:p\r\na=ssrc:{repair} cname:p\r\n"
+            );
+        }
+        // An RTX payload type without announced pair: let str0m find both by mid and payload type.
+        None if rtx && by_mid => {}
+        None => {
+            if let Some(main) = ssrcs.first() {
+                let _ = write!(out, "a=ssrc:{main} cname:p\r\n");
+            }
+        }
+    }
+}
+
+/// A section with port 0 (RFC 3264 section 6).
+fn refusal(section: &Section<'_>) -> String {
+    let word = |text: &str| text.chars().filter(char::is_ascii_graphic).take(32).collect::<String>();
+    let format = section.formats.first().map_or_else(|| "0".to_owned(), |f| word(f));
+    let mut text = format!(
+        "m={} 0 {} {format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n",
+        word(section.media),
+        word(section.proto)
+    );
+    if let Some(mid) = section.mid() {
+        let _ = write!(text, "a=mid:{mid}\r\n");
+    }
+    text
+}

@@ -1,0 +1,197 @@
+"""RoomService with TLS, tickets and roles, as a bank would run it."""
+
+import base64
+import hashlib
+import hmac
+import json
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import zlib
+
+from program import Program, binary
+from wait import tail, until
+
+SDK_APP_ID = 1400000001
+
+ROLES = """
+[[roles]]
+name = "kiosks"
+users = "kiosk-*"
+role = "kiosk"
+rooms = ["branch-{}"]
+
+[[roles]]
+name = "clerks"
+users = "clerk-*"
+role = "clerk"
+rooms = ["branch-*"]
+"""
+
+
+class Authority:
+    """A certificate authority of the test's own."""
+
+    def __init__(self, directory, name="RTCRoom test CA"):
+        self.directory = directory
+        self.certificate = directory / "ca.pem"
+        self.key = directory / "ca.key"
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate)
+
+    def issue(self, name, addresses=()):
+        """A certificate and its key for a server at `addresses`, or for a client when there are none."""
+        certificate, key, request = (self.directory / f"{name}.{end}" for end in ("pem", "key", "csr"))
+        extensions = self.directory / f"{name}.ext"
+        names = ",".join(["DNS:localhost", *(f"IP:{address}" for address in addresses)])
+        use = f"subjectAltName={names}\nextendedKeyUsage=serverAuth" if addresses else "extendedKeyUsage=clientAuth"
+        extensions.write_text(f"basicConstraints=CA:FALSE\n{use}\n")
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", key, "-out", request)
+        openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial", "-days", "2",
+                "-extfile", extensions, "-out", certificate)
+        return certificate, key
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+class Service:
+    """One RoomService; it keeps its port when it is started again."""
+
+    def __init__(self, directory, *, roles=ROLES, advertise="127.0.0.1", extra=""):
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.authority = Authority(directory)
+        self.certificate, self.key = self.authority.issue("server", ["127.0.0.1", "127.0.0.2"])
+        self.config = directory / "roomservice.toml"
+        self.log = directory / "roomservice.log"
+        self.roles = roles
+        self.advertise = advertise
+        self.extra = extra
+        self.port = 0
+        self.program = None
+        subprocess.run([binary("roomservice"), "keygen", "--out", directory / "keys"], check=True, capture_output=True)
+        self.write_config()
+
+    @property
+    def address(self):
+        return f"https://127.0.0.1:{self.port}/"
+
+    def write_config(self):
+        self.config.write_text(f"""
+listen = "127.0.0.1:{self.port}"
+sdk_app_id = {SDK_APP_ID}
+{self.extra}
+[tls]
+cert = "{self.certificate}"
+key = "{self.key}"
+
+[tickets]
+public_key = "keys/public.pem"
+private_key = "keys/private.pem"
+secret_file = "keys/secret.hex"
+
+[relay]
+advertise = ["{self.advertise}"]
+{self.roles}
+""")
+
+    def start(self):
+        first_line = self.directory / "address"
+        with first_line.open("wb") as out:
+            self.program = Program("roomservice", self.log, ["serve", "--config", self.config], stdout=out)
+        address = until("RoomService to print its address", first_line.read_text, 10, self.program)
+        self.port = int(address.strip().rstrip("/").rsplit(":", 1)[1])
+        self.write_config()
+        until("RoomService to answer /healthz", lambda: self.get("healthz") == "ok", 10, self.program)
+        return self
+
+    def stop(self):
+        return self.program.stop()
+
+    def close(self):
+        if self.program and self.program.alive:
+            self.program.kill()
+
+    def ticket(self, user, days=30, *options):
+        """A userSig signed by `roomservice sign`."""
+        return subprocess.run(
+            [binary("roomservice"), "sign", "--user", user, "--config", self.config, "--days", str(days), *options],
+            check=True, capture_output=True, text=True,
+        ).stdout.strip()
+
+    def expired_ticket(self, user):
+        """A userSig that ran out a minute ago. `roomservice sign` makes none, so it is made here (v2, HMAC)."""
+        began, lasts = int(time.time()) - 3660, 3600
+        signed = f"TLS.identifier:{user}\nTLS.sdkappid:{SDK_APP_ID}\nTLS.time:{began}\nTLS.expire:{lasts}\n"
+        key = (self.directory / "keys" / "secret.hex").read_text().strip().encode()
+        fields = {
+            "TLS.ver": "2.0", "TLS.identifier": user, "TLS.sdkappid": SDK_APP_ID, "TLS.time": began, "TLS.expire": lasts,
+            "TLS.sig": base64.b64encode(hmac.new(key, signed.encode(), hashlib.sha256).digest()).decode(),
+        }
+        text = base64.b64encode(zlib.compress(json.dumps(fields).encode())).decode()
+        return text.translate(str.maketrans("+/=", "*-_"))
+
+    def get(self, path):
+        with urllib.request.urlopen(self.address + path, context=self.trust, timeout=5) as answer:
+            return answer.read().decode()
+
+    @property
+    def trust(self):
+        return ssl.create_default_context(cafile=str(self.authority.certificate))
+
+    def report(self):
+        return self.program.report() if self.program else "RoomService was not started"
+
+    def log_tail(self, lines=25):
+        return tail(self.log, lines)
+
+
+class Account:
+    """A user of RoomService without a browser: bare HTTP, for what the page would never do."""
+
+    def __init__(self, service, user, kind="double_room"):
+        self.service = service
+        self.user = user
+        self.kind = kind
+        self.token = ""
+
+    def login(self):
+        ticket = self.service.ticket(self.user)
+        answer = self.post(f"login?sdkAppID={SDK_APP_ID}&accountType=&userID={self.user}&userSig={ticket}", {})
+        self.token = answer.get("token", "")
+        assert answer["code"] == 0, answer
+        return self
+
+    def call(self, operation, user=None, **body):
+        """The answer to an operation, whatever its code."""
+        return self.post(f"{operation}?userID={user or self.user}&token={self.token}", {"userID": self.user, **body})
+
+    def post(self, path, body):
+        status, text, _ = self.request("POST", f"weapp/{self.kind}/{path}", json.dumps(body), {"content-type": "application/json"})
+        assert status == 200, f"{path}: HTTP {status} {text}"
+        return json.loads(text)
+
+    def request(self, method, path, body=None, headers=None):
+        """`(status, body, headers)`; `path` may be a whole address."""
+        address = path if "://" in path else self.service.address + path.lstrip("/")
+        request = urllib.request.Request(address, method=method, data=body.encode() if body is not None else None, headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, context=self.service.trust, timeout=5) as answer:
+                return answer.status, answer.read().decode(), answer.headers
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode(), error.headers
+
+    def media(self, method, address, sdp="v=0\r\n"):
+        """A WHIP or WHEP request with this account's token."""
+        headers = {"authorization": f"Bearer {self.token}", "content-type": "application/sdp"}
+        return self.request(method, address, sdp if method in ("POST", "PATCH") else None, headers)
+
+    def take_seat(self, room):
+        """Enters a room; gives `(answer, push address)`."""
+        address = self.call("get_push_url", roomID=room).get("pushURL", "")
+        return self.call("add_pusher", roomID=room, userName=self.user, userAvatar="", pushURL=address), address

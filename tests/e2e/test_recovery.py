@@ -1,0 +1,63 @@
+"""The call comes back by itself: ten new frames and tone at both ends, not a state."""
+
+import signal
+
+from both_ends import until_both_flow
+from wait import until
+
+
+def test_the_call_comes_back_after_the_worker_was_killed(call):
+    kiosk, clerk = call
+    generation = kiosk.generation
+    pid = kiosk.signal_worker(signal.SIGKILL)
+    until("another worker", lambda: kiosk.generation > generation and kiosk.worker_pid not in (None, pid), 15, kiosk)
+    until_both_flow(kiosk, clerk)
+    assert kiosk.state == "in_call"
+
+
+def test_the_call_comes_back_after_the_worker_stopped_dead(call):
+    kiosk, clerk = call
+    generation = kiosk.generation
+    pid = kiosk.signal_worker(signal.SIGSTOP)
+    until("another worker", lambda: kiosk.generation > generation and kiosk.worker_pid not in (None, pid), 30, kiosk)
+    until_both_flow(kiosk, clerk)
+    until(f"the stopped worker {pid} to be gone", lambda: kiosk.state == "in_call" and not alive(pid), 10, kiosk)
+
+
+def test_the_call_comes_back_after_a_restart_of_roomservice(call, service):
+    kiosk, clerk = call
+    service.stop()
+    until("the page to say that the server is away", lambda: clerk.page.is_visible("#banner"), 10, clerk)
+    service.start()
+    until_both_flow(kiosk, clerk, 60)
+    assert kiosk.until_state("in_call", 10)
+
+
+def test_the_call_comes_back_after_roomservice_was_killed(call, service):
+    kiosk, clerk = call
+    service.program.kill()
+    service.start()
+    until_both_flow(kiosk, clerk, 60)
+
+
+def test_a_press_ends_a_call_whose_server_is_away_and_the_next_call_works(call, service):
+    kiosk, clerk = call
+    service.stop()
+    kiosk.press()
+    kiosk.until_state(("offline", "idle"), 15)
+    service.start()
+    kiosk.until_state("idle", 40)
+    clerk.until_screen("lobby", 60)
+    kiosk.press()
+    kiosk.until_state("waiting")
+    clerk.answer(kiosk.room)
+    clerk.watch()
+    until_both_flow(kiosk, clerk)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs everything; 45 minutes at the most on two cores, from a cold machine.
+#   tests/run.sh            all stages; a stage that fails does not stop the others
+#   tests/run.sh STAGE...   only these: style deny features units once browser
+set -uo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+cd "$here" || exit 1
+
+stages=("$@")
+[ ${#stages[@]} -gt 0 ] || stages=(style deny features units once browser)
+
+cargo=$(boards/setup.sh build run test | tail -n 1) || exit 1
+PATH="$(dirname "$cargo"):$PATH"
+export PATH
+target=${CARGO_TARGET_DIR:-$here/target}
+export CARGO_TARGET_DIR=$target
+# One build serves all: tests, simulator and browser use the release profile.
+"$cargo" build --release --locked --bins || exit 1
+export RTCROOM_BIN=$target/release
+
+style() {
+    if ! "$cargo" fmt --version >/dev/null 2>&1 || ! "$cargo" clippy --version >/dev/null 2>&1; then
+        # The compiler is Debian's: its formatter and linter are packages of their own.
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustfmt-web rust-web-clippy || return 1
+    fi
+    "$cargo" fmt --check &&
+        "$cargo" clippy --release --locked --all-targets -- -D warnings &&
+        "$cargo" clippy --release --locked --no-default-features --features kiosk -- -D warnings &&
+        "$cargo" clippy --release --locked --no-default-features --features roomservice -- -D warnings
+}
+
+deny() {
+    local tools=$target/tools
+    if ! "$cargo" deny --version >/dev/null 2>&1 && [ ! -x "$tools/bin/cargo-deny" ]; then
+        "$cargo" install --quiet --debug --locked --root "$tools" cargo-deny || return 1
+    fi
+    PATH="$tools/bin:$PATH" "$cargo" deny --all-features check licenses bans sources || return 1
+    # cargo-deny passes over a library that is also a C dynamic library, as gst-plugin-rtp is.
+    local odd
+    odd=$("$cargo" metadata --locked --format-version 1 |
+        jq -r '.packages[] | select((.license // "") | test("MIT|Apache-2.0|BSD|ISC|Zlib|Unicode") | not) | "\(.name) \(.license)"')
+    [ "$odd" = "gst-plugin-rtp MPL-2.0" ] || { echo "licences that are not allowed: $odd"; return 1; }
+}
+
+features() { # each half without the other's crates
+    local kiosk server crate wrong=0
+    kiosk=$("$cargo" tree --locked --prefix none --edges normal --no-default-features --features kiosk) || return 1
+    server=$("$cargo" tree --locked --prefix none --edges normal --no-default-features --features roomservice) || return 1
+    for crate in axum str0m openssl; do
+        if grep -q "^$crate v" <<<"$kiosk"; then echo "feature kiosk pulls in $crate"; wrong=1; fi
+    done
+    for crate in gstreamer reqwest alsa v4l heapless; do
+        if grep -q "^$crate v" <<<"$server"; then echo "feature roomservice pulls in $crate"; wrong=1; fi
+    done
+    return $wrong
+}
+
+units() { "$cargo" test --release --locked; }
+
+once() {
+    local line
+    line=$(boards/simulator.sh --once | tail -n 1)
+    echo "$line"
+    [ "$(jq .ok <<<"$line")" = true ]
+}
+
+browser() {
+    local venv=$here/tests/.venv
+    if [ ! -x "$venv/bin/pytest" ]; then
+        /usr/bin/python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r tests/e2e/requirements.txt || return 1
+    fi
+    "$venv/bin/pytest" -q -ra --durations=10 tests/e2e
+}
+
+failed=0
+summary=
+for stage in "${stages[@]}"; do
+    case $stage in style | deny | features | units | once | browser) ;; *) echo "no stage '$stage'"; exit 2 ;; esac
+    echo "=== $stage"
+    begin=$SECONDS
+    if "$stage"; then outcome=passed; else outcome=FAILED; failed=1; fi
+    summary+="$(printf '%-10s %-7s %4d s' "$stage" "$outcome" $((SECONDS - begin)))"$'\n'
+done
+echo "=== summary, $SECONDS s in all"
+printf '%s' "$summary"
+exit $failed
