@@ -181,6 +181,8 @@ pub struct Kiosk {
     worker: Worker,
     chores: Chores,
     state: State,
+    /// The name of the state last entered: `state` itself is empty while a call is carried over.
+    entered: &'static str,
     entered_at: Instant,
     status_due: bool,
     lamp: Option<Lamp>,
@@ -206,6 +208,7 @@ impl Kiosk {
             worker: Worker::new(now),
             chores: Chores::default(),
             state: State::Starting,
+            entered: "off",
             entered_at: now,
             status_due: true,
             lamp: None,
@@ -329,7 +332,7 @@ impl Kiosk {
         self.ending = true;
         self.leave(End::Shutdown);
         self.worker.shut_down(&mut self.core);
-        self.core.timers.set_if_unset(Timer::LeaveBound, self.core.now + LEAVE_AT_SHUTDOWN);
+        self.core.timer(Timer::LeaveBound, LEAVE_AT_SHUTDOWN);
     }
 
     fn fire(&mut self, timer: Timer) {
@@ -347,10 +350,7 @@ impl Kiosk {
             Timer::JoinBound => self.leave(End::NoConnection),
             Timer::Waiting => self.leave(End::NobodyCame),
             Timer::Alone => self.leave(End::EverybodyLeft),
-            Timer::LeaveBound if self.ending => {
-                self.worker.kill("the process ends", &mut self.core);
-                self.finished = self.worker.is_absent();
-            }
+            Timer::LeaveBound if self.ending => self.worker.kill("the process ends", &mut self.core),
             Timer::LeaveBound => self.outside(true),
             Timer::Notice => self.notice = None,
             Timer::WorkerReady => self.worker.kill("it does not become ready", &mut self.core),
@@ -373,7 +373,8 @@ impl Kiosk {
             State::Leaving { why } => format!(": {why:?}"),
             _ => String::new(),
         };
-        self.core.note(&format!("{} -> {}{why}", self.state.name(), state.name()));
+        self.core.note(&format!("{} -> {}{why}", self.entered, state.name()));
+        self.entered = state.name();
         self.state = state;
         self.entered_at = self.core.now;
         self.status_due = true;

@@ -10,6 +10,11 @@ use crate::media::protocol::Command;
 
 const SEC: Duration = Duration::from_secs(1);
 
+/// 400, or as many as the environment asks for.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
+}
+
 fn acts() -> impl Strategy<Value = Vec<(Act, u64)>> {
     let act = prop_oneof![3 => Just(Act::Press), 2 => Just(Act::ClerkJoins), 8 => proptest::sample::select(&ACTS[..])];
     let wait = prop_oneof![0u64..60, 0u64..2_000, 0u64..15_000];
@@ -17,7 +22,7 @@ fn acts() -> impl Strategy<Value = Vec<(Act, u64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// From any state and any order of inputs: idle, or in a call, when the world is well again; no seat kept, no
     /// resource left, no camera open (asserted by the world at every turn) outside a call.

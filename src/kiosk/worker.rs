@@ -97,6 +97,8 @@ pub(crate) struct Worker {
     captured: Moving,
     encoded: Moving,
     sent: Moving,
+    /// Frames left the encoder between the last two lines.
+    encoding: bool,
 }
 
 impl Worker {
@@ -123,6 +125,7 @@ impl Worker {
             captured: Moving::new(now),
             encoded: Moving::new(now),
             sent: Moving::new(now),
+            encoding: false,
         }
     }
 
@@ -353,6 +356,7 @@ impl Worker {
         let encode = self.send && publishing && camera && captured < Duration::from_secs(2);
         let encode = encode && !self.broken.contains(&Part::Encoder);
         let encoded = self.encoded.still(stats.frames_encoded, encode, now);
+        self.encoding = self.newest.as_ref().is_some_and(|last| stats.frames_encoded > last.frames_encoded);
         self.encoder.clone_from(&stats.encoder);
         self.newest = Some(stats);
         if captured >= patience {
@@ -370,8 +374,8 @@ impl Worker {
     /// Whether frames are encoded but nothing leaves: the publish session is dead though nobody said so.
     pub(crate) fn sends_nothing(&mut self, publishing: bool, now: Instant) -> bool {
         let Some(stats) = &self.newest else { return false };
-        let flowing = now.saturating_duration_since(self.encoded.at) < Duration::from_secs(2);
-        let still = self.sent.still(stats.frames_sent, publishing && self.send && flowing, now);
+        let due = publishing && self.send && self.encoding;
+        let still = self.sent.still(stats.frames_sent, due, now);
         still >= ENCODER_STALLS
     }
 

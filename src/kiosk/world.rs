@@ -636,12 +636,14 @@ impl World {
         }
     }
 
-    /// Everything works from now on; who is in the room stays as it is.
+    /// Everything works from now on; who is in the room stays as it is, and so does a worker that hangs.
     pub(crate) fn heal(&mut self) {
         self.server.answers = Answers::Well;
         self.server.ticket_good = true;
         self.server.media_good = true;
         self.workers_start = true;
+        // A camera that stands still shows only in a call; a worker that hangs shows always and is left so.
+        self.worker.stalled = false;
         self.well_since = Some(self.now);
     }
 }
