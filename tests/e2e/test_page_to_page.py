@@ -107,7 +107,7 @@ def test_a_member_that_comes_back_with_another_stream_is_seen_again(pair):
 def test_the_camera_switched_off_is_closed_and_a_slate_is_sent(pair):
     member, clerk = pair
     clerk.page.click("#camera")
-    until("the camera to be switched off", lambda: clerk.page.get_attribute("#camera", "aria-pressed") == "true", 5, clerk)
+    until("the camera to be switched off", lambda: clerk.page.get_attribute("#camera", "data-off") == "true", 5, clerk)
     label = clerk.page.evaluate("document.querySelector('#local-video').srcObject.getVideoTracks()[0].label")
     assert "fake" not in label.lower(), f"the camera is still in use: {label}"
     hold(4)  # longer than what counts as dead media
