@@ -351,6 +351,13 @@ impl Session {
                     happened.packets.push(packet);
                 }
             }
+            Event::IceConnectionStateChange(state) => {
+                log::debug!(
+                    "relay: ICE of {} is {state:?} after {} ms",
+                    self.stream,
+                    (now - self.born).as_millis()
+                );
+            }
             Event::SenderFeedback(report) => {
                 let is = |track: &Option<Track>| track.as_ref().is_some_and(|t| t.mid == report.mid);
                 let kind = if is(&self.plan.video) { Kind::Video } else { Kind::Audio };
