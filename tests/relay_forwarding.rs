@@ -89,7 +89,7 @@ fn a_silent_publisher_may_be_attached_to_and_begins_later() {
     let player = Peer::play(&server, "ann-1", "bob");
     eventually("both connected", || publisher.is_connected() && player.is_connected());
     // Longer than a session may be silent: ICE checks alone keep both.
-    std::thread::sleep(Duration::from_secs(25));
+    std::thread::sleep(Duration::from_secs(36));
     assert_eq!(server.relay.sessions().len(), 2);
     assert!(!server.relay.is_live("ann-1"));
     publisher.doing.sending.store(true, Ordering::Relaxed);
@@ -251,7 +251,7 @@ fn a_publisher_without_power_is_noticed() {
     eventually("not live any more", || !server.relay.is_live("ann-1"));
     let start = Instant::now();
     while server.count(Role::Publisher) > 0 {
-        assert!(start.elapsed() < Duration::from_secs(25), "the dead publisher is still there");
+        assert!(start.elapsed() < Duration::from_secs(40), "the dead publisher is still there");
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(server.count(Role::Player), 1, "players wait for it to come back");
