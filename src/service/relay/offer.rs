@@ -429,10 +429,21 @@ impl Plan {
                 Slot::Refused(text) => out.push_str(text),
             }
         }
-        match &self.unsaid {
-            Some((said, instead)) => out.replace(said, instead),
-            None => out,
+        if let Some((said, instead)) = &self.unsaid {
+            out = out.replace(said, instead);
         }
+        // str0m gives each section a stream of its own, but browsers keep lips and voice together only within one.
+        let mut streams = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("a=msid-semantic: WMS "))
+            .unwrap_or_default()
+            .split_ascii_whitespace();
+        if let Some(first) = streams.next() {
+            for other in streams {
+                out = out.replace(&format!(" {other}\r\n"), "\r\n").replace(other, first);
+            }
+        }
+        out
     }
 }
 
@@ -661,6 +672,18 @@ a=rtpmap:40 rtx/90000\r\na=fmtp:40 apt=39\r\na=ssrc-group:FID 11 12\r\na=ssrc:11
                 "m=video 9 X 109",
                 "m=application 0 UDP/DTLS/SCTP webrtc-datachannel"
             ]
+        );
+    }
+
+    #[test]
+    fn picture_and_sound_belong_to_one_stream() {
+        let plan = Plan::make(&CHROMIUM.replace("sendonly", "recvonly"), Role::Player).unwrap();
+        let answer = plan.complete(
+            "v=0\r\na=msid-semantic: WMS one two\r\nm=audio 9 X 111\r\na=msid:one x\r\nm=video 9 X 109\r\na=msid:two y\r\na=ssrc:1 msid:two y\r\n",
+        );
+        assert!(
+            answer.contains("WMS one\r\n") && answer.contains("a=msid:one y") && !answer.contains("two"),
+            "{answer}"
         );
     }
 

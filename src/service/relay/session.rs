@@ -21,9 +21,9 @@ use super::offer::{Bad, Plan, Role, Track};
 
 /// A client that has not connected by then never will.
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
-/// A client that says nothing for this long is gone. Browsers and libnice send something every few seconds
-/// (RFC 7675 asks for consent at least every 30 s).
-const SILENCE: Duration = Duration::from_secs(20);
+/// A client that says nothing for this long is gone. Browsers check every few seconds (RFC 7675), but libnice 0.1.21, as
+/// webrtcbin uses it, sends a silent publisher's keepalives only every 25 s.
+const SILENCE: Duration = Duration::from_secs(32);
 /// A stream that flowed this recently keeps its SSRC.
 const SSRC_CHANGE: Duration = Duration::from_millis(500);
 /// How often a player's capacity is looked at.
@@ -200,7 +200,7 @@ impl Session {
         } else if !self.connected && now.saturating_duration_since(self.born) >= CONNECT_WITHIN {
             Some("did not connect within 15 s")
         } else if now.saturating_duration_since(self.heard) >= SILENCE {
-            Some("silent for 20 s")
+            Some("silent for 32 s")
         } else {
             None
         }
@@ -350,6 +350,13 @@ impl Session {
                 if packet.payload.len() <= MAX_PAYLOAD {
                     happened.packets.push(packet);
                 }
+            }
+            Event::IceConnectionStateChange(state) => {
+                log::debug!(
+                    "relay: ICE of {} is {state:?} after {} ms",
+                    self.stream,
+                    (now - self.born).as_millis()
+                );
             }
             Event::SenderFeedback(report) => {
                 let is = |track: &Option<Track>| track.as_ref().is_some_and(|t| t.mid == report.mid);
