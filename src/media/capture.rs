@@ -187,7 +187,7 @@ impl Capture {
             if std::mem::take(&mut first) {
                 let _ = inbox_frames.send(Input::Works(origin));
             }
-            if let Some(buffer) = sample.buffer_owned() {
+            if let Some(buffer) = pipe::timed(sample) {
                 outlet.pour(&buffer);
             }
         });

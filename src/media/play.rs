@@ -143,7 +143,7 @@ pub fn attach(
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let media = caps.structure(0).and_then(|caps| caps.get::<String>("media").ok()).unwrap_or_default();
         let done = if media == "video" {
-            repeat(bin);
+            repeat(bin, pad);
             video_out(&setup, id, &pipeline, pad, &playing)
         } else {
             audio_out(&setup, id, &pipeline, pad, &playing)
@@ -163,20 +163,22 @@ fn hasten(buffer: &gst::Element) {
     }
 }
 
-/// Switches retransmission on for video. With bundling, webrtcbin 1.22 sets every jitter buffer for every
-/// transceiver in turn, so that sound, which has none, switches it off.
-fn repeat(bin: &gst::Element) {
-    let Some(bin) = bin.downcast_ref::<gst::Bin>() else { return };
-    for buffer in bin.iterate_all_by_element_factory_name("rtpjitterbuffer").into_iter().flatten() {
+/// Switches retransmission on for the video that comes out of `pad`. With bundling, webrtcbin 1.22 sets every jitter
+/// buffer for every transceiver in turn, so that sound, which has none, switches it off.
+fn repeat(bin: &gst::Element, pad: &gst::Pad) {
+    // webrtcbin's pad stands for rtpbin's, whose name tells session, SSRC and payload type.
+    let inner = pad.downcast_ref::<gst::GhostPad>().and_then(gst::GhostPad::target);
+    let ssrc: Option<u32> = inner.and_then(|pad| pad.name().rsplit('_').nth(1)?.parse().ok());
+    let buffers = bin.downcast_ref::<gst::Bin>().map(|bin| bin.iterate_all_by_element_factory_name("rtpjitterbuffer"));
+    for buffer in buffers.into_iter().flatten().flatten() {
         let caps = buffer.static_pad("src").and_then(|pad| pad.current_caps());
-        let video = caps
-            .as_ref()
-            .and_then(|caps| caps.structure(0))
-            .is_some_and(|caps| caps.get::<&str>("media").is_ok_and(|media| media == "video"));
-        if video {
+        let its = caps.as_ref().and_then(|caps| caps.structure(0)?.get::<u32>("ssrc").ok());
+        if its.is_some() && its == ssrc {
             buffer.set_property("do-retransmission", true);
+            return;
         }
     }
+    log::warn!("no jitter buffer of the video found ({ssrc:?}): lost packets stay lost");
 }
 
 fn place(pipeline: &gst::Pipeline, pad: &gst::Pad, elements: &[&gst::Element]) -> Result<()> {

@@ -107,7 +107,7 @@ pub fn microphone(
     chain.extend([gate.clone(), encoder]);
     let outlet = Arc::clone(outlet);
     let sink = pipe::sink("opus", None, move |sample| {
-        if let Some(buffer) = sample.buffer_owned() {
+        if let Some(buffer) = pipe::timed(sample) {
             outlet.pour(&buffer);
         }
     });

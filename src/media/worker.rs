@@ -104,6 +104,7 @@ pub fn run(mut reader: Reader<File>, mut writer: Writer<File>) -> Result<i32> {
             let input = match reader.next() {
                 Ok(Some(command)) => Input::Command(command),
                 Ok(None) => Input::End(None),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Input::End(None),
                 Err(error) => Input::End(Some(error.to_string())),
             };
             let last = matches!(input, Input::End(_));

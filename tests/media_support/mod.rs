@@ -1,6 +1,6 @@
 //! Real workers, a real relay, and the little of `kioskd` that joins them.
 
-#![allow(dead_code, clippy::unwrap_used, missing_docs)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, missing_docs)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -107,7 +107,12 @@ impl Worker {
 
     /// Starts a worker and configures it; loopback is offered.
     pub fn ready(settings: Settings) -> Self {
-        let mut worker = Self::start(&[]);
+        Self::ready_with(&[], settings)
+    }
+
+    /// The same with these variables.
+    pub fn ready_with(variables: &[(&str, &str)], settings: Settings) -> Self {
+        let mut worker = Self::start(variables);
         let settings = Settings { local_addresses: vec![Ipv4Addr::LOCALHOST.into()], ..settings };
         worker.send(&Command::Configure(Box::new(settings)));
         worker.wait("ready", |event| matches!(event, Event::Ready { .. }));
@@ -187,7 +192,23 @@ impl Worker {
         self.wait("connection", |event| matches!(event, Event::Connected { session: its } if *its == session));
     }
 
-    /// Ends it, or waits for its end; how it ended.
+    /// Threads and descriptors of the process, once they have been the same for a second.
+    pub fn settled(&self) -> (usize, usize) {
+        let count = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", self.child.id())).unwrap().count();
+        let mut last = ((0, 0), Instant::now());
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let now = (count("task"), count("fd"));
+            if now != last.0 {
+                last = (now, Instant::now());
+            } else if last.1.elapsed() > Duration::from_secs(1) || Instant::now() > end {
+                return now;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits for its end; how it ended.
     pub fn ends(&mut self, within: Duration) -> ExitStatus {
         let end = Instant::now() + within;
         loop {
