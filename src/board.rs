@@ -1,1 +1,4 @@
-//! The board: button, lamp, camera and sound discovery.
+//! The board: its file, and its button. Lamp and GPIO lines join here.
+
+pub mod button;
+pub mod file;

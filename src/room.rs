@@ -1,5 +1,16 @@
-//! RoomService as seen from the wire.
+//! RoomService as seen from the wire: the types both ends share, and with `kiosk` the client half.
 
 #[cfg(feature = "roomservice")]
 pub mod user_sig;
 pub mod wire;
+
+#[cfg(feature = "kiosk")]
+pub mod client;
+#[cfg(feature = "kiosk")]
+pub mod failure;
+#[cfg(feature = "kiosk")]
+pub mod im;
+#[cfg(feature = "kiosk")]
+pub mod ticket;
+#[cfg(feature = "kiosk")]
+pub mod whip;

@@ -256,7 +256,7 @@ impl Painter {
                 Err(detail) => return detail,
             };
             drawn = Instant::now();
-            let done = window.draw(&self.timebase, |key, frame| self.canvas.draw(key, frame, &scene));
+            let done = window.draw(&self.timebase, |key, sheet| self.canvas.draw(key, sheet, &scene));
             if let Err(error) = done {
                 return format!("{error:#}");
             }

@@ -28,6 +28,8 @@ use super::worker::{Input, Origin};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the other end may be out of sight.
 const ABSENT: Duration = Duration::from_secs(5);
+/// Connectivity checks are so far apart; the least RFC 8445, section 14.2, allows. libnice's 20 ms are most of a join.
+const CHECKS_APART_MS: u32 = 5;
 /// Transport-wide congestion control.
 const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
@@ -106,7 +108,7 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
     pipe.pipeline().add(&bin)?;
 
     let connected = Arc::new(AtomicBool::new(false));
-    let _publishing = match playing {
+    let publishing = match playing {
         None => Some(publish::attach(setup, id, &pipe, &bin, &connected)?),
         Some(playing) => {
             play::attach(setup, id, &pipe, &bin, playing)?;
@@ -133,6 +135,11 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
             Ok(Order::Close) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {}
         }
+        if let Some(publishing) = &publishing
+            && !setup.counters.sending.load(Ordering::Acquire)
+        {
+            publishing.rest();
+        }
         match bin.property::<WebRTCPeerConnectionState>("connection-state") {
             WebRTCPeerConnectionState::Failed => bail!("the connection to the media server failed"),
             WebRTCPeerConnectionState::Closed => bail!("the connection to the media server is closed"),
@@ -157,6 +164,9 @@ fn address(bin: &gst::Element, extra: &[IpAddr]) {
             } else {
                 log::warn!("this libnice has no {name}");
             }
+        }
+        if agent.find_property("stun-pacing-timer").is_some() {
+            agent.set_property("stun-pacing-timer", CHECKS_APART_MS);
         }
     }
     if extra.is_empty() {

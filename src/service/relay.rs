@@ -11,6 +11,7 @@
 //! it. The publisher hears of losses (NACK, transport-wide feedback) from the relay and of key frames that players want.
 
 mod address;
+mod capacity;
 mod clock;
 mod directory;
 mod driver;

@@ -58,7 +58,7 @@ pub(super) fn divide(width: usize, height: usize, view: View, members: usize) ->
     let message = Rect { x: width / 8, y: height * 9 / 20, w: width * 3 / 4, h: height / 2 };
     match view {
         View::Idle | View::Trouble => {
-            let words = Rect { x: width / 10, y: height * 2 / 5, w: width * 4 / 5, h: height * 2 / 5 };
+            let words = Rect { x: width / 12, y: height * 3 / 8, w: width * 5 / 6, h: height / 2 };
             Layout { words, message, ..Layout::default() }
         }
         View::Waiting => {

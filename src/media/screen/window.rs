@@ -4,8 +4,9 @@ use std::sync::mpsc::Sender;
 
 use anyhow::{Context, Result};
 use gst::prelude::*;
+use gst_video::prelude::*;
 
-
+use super::canvas::Sheet;
 use crate::media::pipe::{self, Pipe};
 use crate::media::plugins;
 use crate::media::protocol::Display;
@@ -55,7 +56,7 @@ impl Window {
     pub(super) fn draw(
         &self,
         timebase: &Timebase,
-        paint: impl FnOnce(usize, &mut gst_video::VideoFrameRef<&mut gst::BufferRef>),
+        paint: impl FnOnce(usize, Sheet<'_>),
     ) -> Result<()> {
         let mut buffer = self.pool.acquire_buffer(None).context("the window gives no buffer")?;
         let key = buffer.as_ptr() as usize;
@@ -63,7 +64,9 @@ impl Window {
         content.set_pts(timebase.now());
         let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(content, &self.info)
             .context("the window's buffer cannot be drawn on")?;
-        paint(key, &mut frame);
+        let stride = frame.plane_stride()[0].unsigned_abs() as usize;
+        let data = frame.plane_data_mut(0).context("the window's buffer has no pixels")?;
+        paint(key, Sheet { data, stride });
         drop(frame);
         self.input.push_buffer(buffer).context("the window takes no picture")?;
         Ok(())

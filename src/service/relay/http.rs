@@ -204,7 +204,7 @@ async fn open(
     let now = Instant::now();
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let plan = Plan::make(&offer, role)?;
-        Answered::new(plan, relay.certificate(), relay.candidates(), now)
+        Answered::new(role, plan, relay.certificate(), relay.candidates(), now)
     }))
     .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the media library gave up on this offer"))?
     .map_err(|bad| Problem::new(StatusCode::BAD_REQUEST, bad.to_string()))?;

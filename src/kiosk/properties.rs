@@ -1,0 +1,225 @@
+//! What must hold of the machine, in any order of anything.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::event::{Input, Request};
+use super::world::{ACTS, Act, World};
+use crate::media::protocol::Command;
+
+const SEC: Duration = Duration::from_secs(1);
+
+/// 400, or as many as the environment asks for.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
+}
+
+fn acts() -> impl Strategy<Value = Vec<(Act, u64)>> {
+    let act = prop_oneof![3 => Just(Act::Press), 2 => Just(Act::ClerkJoins), 8 => proptest::sample::select(&ACTS[..])];
+    let wait = prop_oneof![0u64..60, 0u64..2_000, 0u64..15_000];
+    proptest::collection::vec((act, wait), 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// From any state and any order of inputs: idle, or in a call, when the world is well again; no seat kept, no
+    /// resource left, no camera open (asserted by the world at every turn) outside a call.
+    #[test]
+    fn it_comes_back_when_the_world_is_well_again(acts in acts(), seed in 1u64..) {
+        let mut world = World::new(seed);
+        for (act, wait) in acts {
+            world.act(act);
+            world.run(Duration::from_millis(wait));
+        }
+        world.heal();
+        // The longest way back: coming back 120 s, alone 30 s, and the waits between retries.
+        world.run(Duration::from_secs(200));
+        prop_assert!(matches!(world.state(), "idle" | "in_call"), "{} {:#?}", world.state(), world.kiosk);
+        prop_assert_eq!(world.is_member(), world.state() == "in_call");
+        prop_assert_eq!(world.capture(), world.state() == "in_call");
+        if world.state() == "in_call" {
+            world.act(Act::Hangup);
+            world.heal();
+            world.run(5 * SEC);
+            prop_assert_eq!(world.state(), "idle");
+            prop_assert!(!world.is_member());
+        }
+        // And the button works.
+        world.act(Act::ClerkQuits);
+        world.act(Act::Press);
+        world.act(Act::ClerkJoins);
+        world.heal();
+        world.run(4 * SEC);
+        prop_assert_eq!(world.state(), "in_call");
+        prop_assert!(world.is_sending());
+        let before = world.resources();
+        world.act(Act::Press);
+        world.heal();
+        world.run(4 * SEC);
+        prop_assert_eq!(world.state(), "idle");
+        // Two sessions of this call are gone; what replies that were lost left behind is the server's to expire.
+        prop_assert_eq!(world.resources(), before - 2);
+    }
+
+    /// The process ends within its three seconds from anywhere, and gives back what it can.
+    #[test]
+    fn it_ends_in_good_order_from_anywhere(acts in acts(), seed in 1u64..) {
+        let mut world = World::new(seed);
+        for (act, wait) in acts {
+            world.act(act);
+            world.run(Duration::from_millis(wait));
+        }
+        world.input(Input::Shutdown);
+        world.run(Duration::from_millis(2500));
+        prop_assert!(world.finished, "{:#?}", world.kiosk);
+        prop_assert!(!world.capture());
+    }
+}
+
+#[test]
+fn a_press_costs_three_requests_and_a_clerk_one_more() {
+    let mut world = World::idle();
+    world.act(Act::ClerkJoins);
+    world.requests.clear();
+    world.act(Act::Press);
+    let first: Vec<_> = world.requests.iter().map(std::mem::discriminant).collect();
+    let want = [
+        Request::Publish { url: String::new(), sdp: String::new() },
+        Request::TakeSeat { push_url: String::new() },
+        Request::Members,
+    ];
+    assert_eq!(first, want.iter().map(std::mem::discriminant).collect::<Vec<_>>());
+    assert!(world.capture(), "the camera opens with the press");
+    world.run(SEC);
+    assert_eq!(world.state(), "in_call");
+    assert!(world.is_sending());
+    assert!(matches!(world.requests.iter().filter(|r| matches!(r, Request::Play { .. })).count(), 1));
+}
+
+#[test]
+fn nothing_is_sent_while_nobody_is_there() {
+    let mut world = World::idle();
+    world.act(Act::Press);
+    world.run(20 * SEC);
+    assert_eq!(world.state(), "waiting");
+    assert!(world.capture() && !world.is_sending());
+    world.act(Act::ClerkJoins);
+    world.run(SEC);
+    assert!(world.is_sending());
+    world.act(Act::ClerkQuits);
+    world.run(SEC);
+    assert_eq!((world.state(), world.is_sending()), ("in_call", false));
+    world.run(31 * SEC);
+    assert_eq!(world.state(), "idle");
+}
+
+#[test]
+fn it_gives_up_waiting_after_two_minutes_and_says_so() {
+    let mut world = World::idle();
+    world.act(Act::Press);
+    world.run(119 * SEC);
+    assert_eq!(world.state(), "waiting");
+    world.run(3 * SEC);
+    assert_eq!(world.state(), "idle");
+    let said = |command: &Command| matches!(command, Command::Screen(screen) if screen.headline.contains("Nobody"));
+    assert!(world.told.iter().any(said));
+}
+
+#[test]
+fn fifty_presses_in_a_short_time_do_not_upset_it() {
+    let mut world = World::idle();
+    for _ in 0..50 {
+        world.act(Act::Press);
+        world.run(Duration::from_millis(37));
+    }
+    world.act(Act::Hangup);
+    world.heal();
+    world.run(5 * SEC);
+    assert_eq!(world.state(), "idle");
+    assert!(!world.is_member());
+    assert_eq!(world.resources(), 0);
+    assert_eq!(world.kills, 0);
+}
+
+#[test]
+fn a_full_room_says_busy_and_goes_back_to_idle() {
+    let mut world = World::idle();
+    world.act(Act::Stranger);
+    world.act(Act::Press);
+    world.run(SEC);
+    let busy = |command: &Command| matches!(command, Command::Screen(screen) if screen.headline.contains("busy"));
+    assert!(world.told.iter().any(busy));
+    world.run(8 * SEC);
+    assert_eq!(world.state(), "idle");
+    assert!(!world.told.iter().rev().find(|c| matches!(c, Command::Screen(_))).is_some_and(busy));
+}
+
+#[test]
+fn a_worker_that_dies_or_hangs_is_replaced_and_the_call_comes_back() {
+    for (act, within) in [(Act::WorkerDies, 1500), (Act::WorkerHangs, 5500), (Act::WorkerStalls, 7000)] {
+        let mut world = World::idle();
+        world.act(Act::ClerkJoins);
+        world.act(Act::Press);
+        world.run(10 * SEC);
+        let before = world.generation();
+        world.act(act);
+        world.run(Duration::from_millis(within));
+        assert_eq!(world.state(), "in_call", "{act:?}");
+        assert_eq!(world.generation(), before + 1, "{act:?}");
+        assert!(world.is_sending() && world.capture(), "{act:?}");
+        assert_eq!(world.resources(), 2, "{act:?}: the old sessions are deleted, the new ones are there");
+    }
+}
+
+#[test]
+fn a_server_that_restarts_mid_call_gets_the_call_back() {
+    let mut world = World::idle();
+    world.act(Act::ClerkJoins);
+    world.act(Act::Press);
+    world.run(10 * SEC);
+    world.act(Act::ServerRefuses);
+    world.run(8 * SEC);
+    world.act(Act::ServerRestarts);
+    world.run(3 * SEC);
+    assert!(world.is_member());
+    world.act(Act::ClerkJoins);
+    world.run(SEC);
+    assert_eq!(world.state(), "in_call");
+    assert!(world.is_sending());
+}
+
+#[test]
+fn a_member_with_a_new_stream_is_played_anew() {
+    let mut world = World::idle();
+    world.act(Act::ClerkJoins);
+    world.act(Act::Press);
+    world.run(5 * SEC);
+    world.requests.clear();
+    world.act(Act::ClerkNewStream);
+    world.run(SEC);
+    assert!(world.requests.iter().any(|r| matches!(r, Request::Play { .. })));
+    assert!(world.requests.iter().any(|r| matches!(r, Request::Delete { .. })));
+    assert_eq!(world.resources(), 2);
+}
+
+#[test]
+fn days_pass_in_milliseconds_and_cost_no_login() {
+    let mut world = World::idle();
+    let logins = world.kiosk.link.logins;
+    for _ in 0..3 {
+        world.run(Duration::from_secs(86_400));
+        world.act(Act::Press);
+        world.act(Act::ClerkJoins);
+        world.heal();
+        world.run(600 * SEC);
+        assert_eq!(world.state(), "in_call");
+        world.act(Act::Press);
+        world.act(Act::ClerkQuits);
+        world.heal();
+        world.run(5 * SEC);
+        assert_eq!(world.state(), "idle");
+    }
+    assert_eq!(world.kiosk.link.logins, logins);
+}

@@ -1,0 +1,277 @@
+//! What `kioskd status` says.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::Kiosk;
+use super::event::Lamp;
+use super::words::{self, End};
+use super::{State, call};
+use crate::media::protocol::{Part, Screen, Stats};
+
+/// CLOCK_MONOTONIC beside the clock of the program, to say times that other processes understand.
+#[derive(Clone, Copy, Debug)]
+pub struct Anchor {
+    instant: Instant,
+    monotonic_ms: u64,
+}
+
+impl Anchor {
+    /// Reads both clocks.
+    #[must_use]
+    pub fn now() -> Self {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the pointer is valid for the call, and this clock always exists.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+        let monotonic = Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0));
+        Self { instant: Instant::now(), monotonic_ms: millis(monotonic) }
+    }
+
+    fn ms(self, at: Instant) -> u64 {
+        let after = self.monotonic_ms + millis(at.saturating_duration_since(self.instant));
+        after.saturating_sub(millis(self.instant.saturating_duration_since(at)))
+    }
+}
+
+/// All of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// `starting|offline|idle|joining|waiting|in_call|leaving|fault`.
+    pub state: &'static str,
+    /// Why, for people.
+    pub detail: String,
+    /// The room.
+    pub room: String,
+    /// Our user ID.
+    pub user: String,
+    /// Milliseconds in this state.
+    pub since_ms: u64,
+    /// The lamp.
+    pub lamp: Option<Lamp>,
+    /// Whether the message socket is open.
+    pub messages: bool,
+    /// The media worker.
+    pub worker: Worker,
+    /// The ticket.
+    pub ticket: Ticket,
+    /// The call, or the last one.
+    pub call: Option<Call>,
+    /// What the customer reads.
+    pub screen: Screen,
+    /// Calls since the start.
+    pub calls: u64,
+    /// What happened, the oldest first.
+    pub journal: Vec<Line>,
+}
+
+/// The media worker.
+#[derive(Clone, Debug, Serialize)]
+pub struct Worker {
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Counts the workers.
+    pub generation: u32,
+    /// Ready, with offers waiting.
+    pub warm: bool,
+    /// The encoder element.
+    pub encoder: String,
+    /// Workers that ended without being told to.
+    pub restarts: u64,
+    /// Why the last of them did.
+    pub last_restart_reason: Option<String>,
+    /// A part of the board that does not work.
+    pub broken: Option<Part>,
+}
+
+/// The ticket.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ticket {
+    /// Unix seconds, if it could be read.
+    pub expires_unix: Option<u64>,
+}
+
+/// A call. Times are milliseconds after the press, absent while not reached.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// CLOCK_MONOTONIC, milliseconds.
+    pub pressed_at_ms: u64,
+    /// Camera and microphone were told to open.
+    pub capture_on_ms: Option<u64>,
+    /// The offer was posted.
+    pub whip_posted_ms: Option<u64>,
+    /// The answer was with the worker.
+    pub whip_answered_ms: Option<u64>,
+    /// Our media may flow.
+    pub whip_connected_ms: Option<u64>,
+    /// The seat was ours.
+    pub joined_ms: Option<u64>,
+    /// The members were known.
+    pub listed_ms: Option<u64>,
+    /// The first member was asked for.
+    pub whep_posted_ms: Option<u64>,
+    /// The first answer was with the worker.
+    pub whep_answered_ms: Option<u64>,
+    /// The first member's media may flow.
+    pub whep_connected_ms: Option<u64>,
+    /// The first frame of a member was shown.
+    pub first_remote_frame_ms: Option<u64>,
+    /// The first sound of a member was played.
+    pub first_remote_sound_ms: Option<u64>,
+    /// It was over.
+    pub ended_ms: Option<u64>,
+    /// Why it ended.
+    pub end: Option<&'static str>,
+    /// Other members now, or when it ended.
+    pub members: usize,
+    /// Times it was cut and came back.
+    pub recoveries: u32,
+    /// The worker's newest statistics; the last ones once it ended.
+    pub stats: Option<Box<Stats>>,
+    /// The last statistics of the call, once it ended.
+    pub last_stats: Option<Box<Stats>>,
+}
+
+/// A line of the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// CLOCK_MONOTONIC, milliseconds.
+    pub at_ms: u64,
+    /// What happened.
+    pub text: String,
+}
+
+impl Kiosk {
+    /// What is to be known now.
+    #[must_use]
+    pub fn status(&self, anchor: Anchor) -> Status {
+        let worker = Worker {
+            pid: self.worker.pid,
+            generation: self.worker.generation,
+            warm: self.worker.is_warm(),
+            encoder: self.worker.encoder.clone(),
+            restarts: self.worker.restarts,
+            last_restart_reason: self.worker.last_restart_reason.clone(),
+            broken: self.worker.broken(),
+        };
+        let line = |entry: &super::core::Entry| Line { at_ms: anchor.ms(entry.at), text: entry.text.to_string() };
+        Status {
+            state: self.state.name(),
+            detail: self.detail(),
+            room: self.settings.room_id.clone(),
+            user: self.settings.user_id.clone(),
+            since_ms: millis(Instant::now().saturating_duration_since(self.entered_at)),
+            lamp: self.lamp,
+            messages: self.link.im_is_open(),
+            worker,
+            ticket: Ticket { expires_unix: self.link.expires_unix },
+            call: self.report.as_ref().map(|report| self.call_status(report, anchor)),
+            screen: words::screen(self.settings.language, &self.say(), self.broken()),
+            calls: self.calls,
+            journal: self.core.journal().map(line).collect(),
+        }
+    }
+
+    /// State and reason in one line, for people.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match &self.state {
+            State::Starting if !self.link.is_in() => "logging in".into(),
+            State::Starting => "getting ready".into(),
+            State::Offline(failure) => failure.to_string(),
+            State::Fault(trouble) => trouble.to_string(),
+            State::Idle => "waiting for the button".into(),
+            State::Joining { again: true, .. } => "cut off, joining again".into(),
+            State::Joining { .. } => "joining".into(),
+            State::Waiting { .. } => "waiting for somebody to answer".into(),
+            State::InCall { call } => match call.peers.as_slice() {
+                [] => "alone again".into(),
+                peers => peers.iter().map(|peer| call::cut(&peer.user_id)).collect::<Vec<_>>().join(", "),
+            },
+            State::Leaving { why } => format!("leaving: {}", end_name(why)),
+        }
+    }
+
+    /// The state's name.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        self.state.name()
+    }
+
+    fn call_status(&self, report: &call::Report, anchor: Anchor) -> Call {
+        let ms = |stage: Option<Duration>| stage.map(millis);
+        let over = report.ended.is_some();
+        Call {
+            pressed_at_ms: anchor.ms(report.pressed_at),
+            capture_on_ms: ms(report.capture_on),
+            whip_posted_ms: ms(report.whip_posted),
+            whip_answered_ms: ms(report.whip_answered),
+            whip_connected_ms: ms(report.whip_connected),
+            joined_ms: ms(report.joined),
+            listed_ms: ms(report.listed),
+            whep_posted_ms: ms(report.whep_posted),
+            whep_answered_ms: ms(report.whep_answered),
+            whep_connected_ms: ms(report.whep_connected),
+            first_remote_frame_ms: ms(report.first_remote_frame),
+            first_remote_sound_ms: ms(report.first_remote_sound),
+            ended_ms: ms(report.ended),
+            end: report.end.as_ref().map(end_name),
+            members: report.members,
+            recoveries: report.recoveries,
+            stats: if over { report.last_stats.clone() } else { self.worker.newest.clone() },
+            last_stats: report.last_stats.clone(),
+        }
+    }
+}
+
+fn end_name(end: &End) -> &'static str {
+    match end {
+        End::Pressed => "pressed",
+        End::HungUp => "hung_up",
+        End::Busy => "busy",
+        End::NobodyCame => "nobody_came",
+        End::EverybodyLeft => "everybody_left",
+        End::RoomClosed => "room_closed",
+        End::Refused(_) => "refused",
+        End::NoConnection => "no_connection",
+        End::NoMedia => "no_media",
+        End::Shutdown => "shutdown",
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The same for people: a few lines.
+#[must_use]
+pub fn for_people(status: &serde_json::Value) -> String {
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => String::from("-"),
+        other => other.to_string(),
+    };
+    let (worker, call) = (&status["worker"], &status["call"]);
+    let mut lines = format!(
+        "{}: {}\nroom {}, user {}, {} calls\nworker {} (pid {}), {}, {} restarts\n",
+        text(&status["state"]),
+        text(&status["detail"]),
+        text(&status["room"]),
+        text(&status["user"]),
+        text(&status["calls"]),
+        text(&worker["generation"]),
+        text(&worker["pid"]),
+        text(&worker["encoder"]),
+        text(&worker["restarts"]),
+    );
+    if !call.is_null() {
+        lines += &format!(
+            "last call: joined after {} ms, first picture after {} ms, {} others, ended: {}\n",
+            text(&call["joined_ms"]),
+            text(&call["first_remote_frame_ms"]),
+            text(&call["members"]),
+            text(&call["end"]),
+        );
+    }
+    lines
+}
