@@ -67,7 +67,8 @@ fn a_camera_that_is_not_there_is_told_and_the_stream_goes_on() {
 #[test]
 fn a_microphone_that_is_not_there_is_told_and_the_picture_goes_on() {
     let server = Server::start(0);
-    let sound = Sound { source: SoundSource::Alsa, capture: "plughw:CARD=Nowhere".into(), ..Sound::default() };
+    let sound =
+        Sound { source: SoundSource::Alsa, capture: "plughw:CARD=Nowhere".into(), ..Sound::default() };
     let mut worker = sender(&server, "nomic", &[], Settings { sound, ..Settings::default() });
     worker.until("pictures", |stats| stats.frames_sent >= 60);
     assert!(worker.troubles.iter().any(|detail| detail.contains("Nowhere")), "{:?}", worker.troubles);

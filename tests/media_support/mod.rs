@@ -41,7 +41,8 @@ pub struct Server {
 
 impl Server {
     pub fn start(port: u16) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (address, relay) = runtime.block_on(async {
             let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let relay = Relay::start(RelayConfig { listen, advertise: Vec::new() }).await.unwrap();
@@ -140,7 +141,8 @@ impl Worker {
         let end = Instant::now() + PATIENCE;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let event = self.events.recv_timeout(left).unwrap_or_else(|_| panic!("no {what}: {:?}", self.stats));
+            let event =
+                self.events.recv_timeout(left).unwrap_or_else(|_| panic!("no {what}: {:?}", self.stats));
             match &event {
                 Event::Stats(stats) => self.stats = Stats::clone(stats),
                 Event::Trouble { detail, .. } => self.troubles.push(detail.clone()),
@@ -166,7 +168,8 @@ impl Worker {
 
     pub fn offer(&mut self, session: SessionId, role: Role) -> String {
         self.send(&Command::Prepare { session, role });
-        let offered = self.wait("offer", |event| matches!(event, Event::Offer { session: its, .. } if *its == session));
+        let offered =
+            self.wait("offer", |event| matches!(event, Event::Offer { session: its, .. } if *its == session));
         let Event::Offer { sdp, .. } = offered else { unreachable!() };
         sdp
     }
@@ -189,12 +192,16 @@ impl Worker {
     }
 
     fn connected(&mut self, session: SessionId) {
-        self.wait("connection", |event| matches!(event, Event::Connected { session: its } if *its == session));
+        self.wait(
+            "connection",
+            |event| matches!(event, Event::Connected { session: its } if *its == session),
+        );
     }
 
     /// Threads and descriptors of the process, once they have been the same for a second.
     pub fn settled(&self) -> (usize, usize) {
-        let count = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", self.child.id())).unwrap().count();
+        let count =
+            |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", self.child.id())).unwrap().count();
         let mut last = ((0, 0), Instant::now());
         let end = Instant::now() + PATIENCE;
         loop {

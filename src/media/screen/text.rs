@@ -122,7 +122,8 @@ fn render(text: &str, style: Style, width: usize, height: usize) -> Result<(Vec<
     }
     input.push_buffer(canvas)?;
     let sample = output.try_pull_sample(PATIENCE);
-    let bottom = i64::from(overlay.property::<i32>("text-y")) + i64::from(overlay.property::<u32>("text-height"));
+    let bottom =
+        i64::from(overlay.property::<i32>("text-y")) + i64::from(overlay.property::<u32>("text-height"));
     pipeline.set_state(gst::State::Null)?;
     let sample = sample.context("Pango draws nothing")?;
     let data = sample.buffer().context("no picture of the text")?.map_readable()?;
