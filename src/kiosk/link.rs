@@ -333,8 +333,7 @@ impl Link {
 
     fn set(&mut self, source: Source, failure: &Failure, core: &mut Core) {
         if self.trouble.as_ref().is_none_or(|(_, known)| **known != *failure) {
-            log::warn!("{failure}");
-            core.note(&failure.to_string());
+            core.warn(&failure.to_string());
         }
         self.trouble = Some((source, Arc::new(failure.clone())));
     }

@@ -125,7 +125,6 @@ pub(crate) const OWN: &str = "kiosk-7";
 pub(crate) struct World {
     pub(crate) kiosk: Kiosk,
     pub(crate) now: Instant,
-    pub(crate) start: Instant,
     later: BTreeMap<(Instant, u64), Later>,
     serial: u64,
     random: u64,
@@ -182,7 +181,6 @@ impl World {
         let mut world = Self {
             kiosk: Kiosk::new(settings, now),
             now,
-            start: now,
             later: BTreeMap::new(),
             serial: 0,
             random: seed | 1,
