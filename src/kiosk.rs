@@ -117,6 +117,8 @@ pub struct Settings {
     pub waiting: Duration,
     /// Alone again this long: everybody left.
     pub alone: Duration,
+    /// Sends while alone in the room, too.
+    pub early_media: bool,
     /// For the worker.
     pub media: media::protocol::Settings,
     /// Scatters retries; from the outside, so that kiosks differ and tests repeat.

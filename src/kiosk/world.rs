@@ -152,6 +152,7 @@ impl World {
             language: Language::En,
             waiting: Duration::from_secs(120),
             alone: Duration::from_secs(30),
+            early_media: false,
             media: crate::media::protocol::Settings::default(),
             seed,
         };
