@@ -143,8 +143,8 @@ until_true 15 "the call at the second member" state_is peer in_call
 say "in the call; holding it for $hold_seconds s"
 sleep "$hold_seconds"
 # Every count was made by the process that showed the frames, from the pixels behind its decoder.
-status kiosk >"$run/kiosk.json"
 status peer >"$run/peer.json"
+status kiosk >"$run/kiosk.json"
 kiosk press kiosk >/dev/null
 until_true 10 "the kiosk to be idle again" state_is kiosk idle
 kiosk hangup peer >/dev/null
