@@ -11,6 +11,7 @@
 //! it. The publisher hears of losses (NACK, transport-wide feedback) from the relay and of key frames that players want.
 
 mod address;
+mod answer;
 mod capacity;
 mod clock;
 mod directory;
@@ -20,6 +21,7 @@ mod forward;
 mod fragment;
 mod http;
 mod offer;
+mod section;
 mod session;
 
 use std::io;

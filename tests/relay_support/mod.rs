@@ -256,7 +256,7 @@ impl Peer {
         let thread = {
             let (seen, doing) = (seen.clone(), doing.clone());
             std::thread::spawn(move || {
-                Running { rtc, socket, audio, video, seen, doing, role, random: Random(7), sent: 0 }.run()
+                Running { rtc, socket, audio, video, seen, doing, role, random: Random(7), sent: 0 }.run();
             })
         };
         let (resource, etag) = (reply.location(), reply.headers["etag"].clone());

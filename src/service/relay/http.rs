@@ -15,11 +15,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::answer::Answered;
 use super::directory::Denied;
 use super::engine::{Command, IceState};
 use super::fragment::{self, Fragment, MAX_FRAGMENT};
 use super::offer::{MAX_SDP, Plan, Role};
-use super::session::{Answered, Session};
+use super::session::Session;
 use super::{Gate, Refusal, Relay};
 
 /// A client that is slower has gone.
