@@ -1,5 +1,7 @@
 //! A bad network between worker and relay: packets lost, and a link that gets narrow.
 
+#![allow(clippy::unwrap_used)]
+
 mod media_support;
 
 use std::collections::VecDeque;

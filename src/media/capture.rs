@@ -26,7 +26,7 @@ const PLACEHOLDER_FPS: u32 = 5;
 /// # Errors
 /// When the size is none a picture can have.
 pub fn picture_info(camera: &Camera) -> Result<gst_video::VideoInfo> {
-    let even = |pixels: u32| pixels >= 16 && pixels <= 8192 && pixels % 2 == 0;
+    let even = |pixels: u32| (16..=8192).contains(&pixels) && pixels.is_multiple_of(2);
     if !even(camera.width) || !even(camera.height) || !(1..=120).contains(&camera.fps) {
         return Err(anyhow!(
             "[camera] width and height must be even, from 16 to 8192, and fps from 1 to 120; they are {}x{} and {}",

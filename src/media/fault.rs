@@ -28,8 +28,10 @@ pub fn inject(encoder: &gst::Element, generation: u32) {
         if seen.fetch_add(1, Ordering::Relaxed) < GOOD {
             return gst::PadProbeReturn::Ok;
         }
-        while hang {
-            std::thread::sleep(Duration::from_secs(3600));
+        if hang {
+            loop {
+                std::thread::sleep(Duration::from_secs(3600));
+            }
         }
         if let Some(encoder) = weak.upgrade() {
             gst::element_error!(encoder, gst::StreamError::Encode, ["a fault was asked for"]);

@@ -253,14 +253,14 @@ fn offer(bin: &gst::Element) -> Result<String> {
         }
     });
     let reply = promised("offer", |promise| {
-        bin.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &promise])
+        bin.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &promise]);
     })?;
     let offer = reply
         .as_ref()
         .and_then(|reply| reply.get::<WebRTCSessionDescription>("offer").ok())
         .context("webrtcbin made no offer")?;
     promised("local description", |promise| {
-        bin.emit_by_name::<()>("set-local-description", &[&offer, &promise])
+        bin.emit_by_name::<()>("set-local-description", &[&offer, &promise]);
     })?;
     told.recv_timeout(PATIENCE).context("gathering addresses does not end")?;
     let full = bin

@@ -93,7 +93,7 @@ pub enum Input {
 /// When nothing can be set up at all.
 pub fn run(mut reader: Reader<File>, mut writer: Writer<File>) -> Result<i32> {
     let (inbox, inputs) = mpsc::channel();
-    let first: Command = match reader.next()? {
+    let first: Command = match reader.read()? {
         Some(command) => command,
         None => return Ok(0),
     };
@@ -101,7 +101,7 @@ pub fn run(mut reader: Reader<File>, mut writer: Writer<File>) -> Result<i32> {
     let commands = inbox.clone();
     pipe::spawn("commands", move || {
         loop {
-            let input = match reader.next() {
+            let input = match reader.read() {
                 Ok(Some(command)) => Input::Command(command),
                 Ok(None) => Input::End(None),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Input::End(None),

@@ -128,7 +128,9 @@ fn render(text: &str, style: Style, width: usize, height: usize) -> Result<(Vec<
     let sample = sample.context("Pango draws nothing")?;
     let data = sample.buffer().context("no picture of the text")?.map_readable()?;
     let stride = info.stride()[0] as usize;
-    let cover = data.chunks(stride).take(tall).flat_map(|row| &row[..width]).copied().collect();
+    // White is 235 in video.
+    let full = |luma: &u8| (u32::from(*luma) * 255 / 235).min(255) as u8;
+    let cover = data.chunks(stride).take(tall).flat_map(|row| &row[..width]).map(full).collect();
     Ok((cover, bottom.max(0) as usize))
 }
 

@@ -77,8 +77,7 @@ fn lent(sink: &gst::Element, caps: &gst::Caps, info: &gst_video::VideoInfo) -> O
     if !sink.static_pad("sink")?.query(query.query_mut()) {
         return None;
     }
-    let (pool, size, ..) =
-        query.allocation_pools().next().map(|(pool, size, min, max)| (pool, size, min, max))?;
+    let (pool, size, ..) = query.allocation_pools().next()?;
     activate(pool?, caps, size.max(info.size() as u32)).inspect_err(|error| log::debug!("{error:#}")).ok()
 }
 
