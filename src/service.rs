@@ -10,7 +10,7 @@
 //! Section numbers in comments are those of the RoomService protocol description (`rtcroom-protocol.md`).
 //!
 //! # Layout
-//! - [`server`]: bind, accept, stop. [`config`]: roomservice.toml. [`tls`], [`keys`].
+//! - [`server`], `slots`: bind, accept, stop. [`config`]: roomservice.toml. [`tls`], [`keys`].
 //! - `routes`, `cors`, `page`, `im`: what is at which address. [`fields`] in, [`answer`] out.
 //! - `operations`: one function an operation.
 //! - [`office`]: what they share. [`rooms`], [`tokens`], [`limits`], [`loose`], [`roles`], [`address`]: the rules; they
@@ -39,5 +39,6 @@ pub mod roles;
 pub mod rooms;
 mod routes;
 pub mod server;
+mod slots;
 pub mod tls;
 pub mod tokens;

@@ -187,7 +187,7 @@ impl Capture {
             if std::mem::take(&mut first) {
                 let _ = inbox_frames.send(Input::Works(origin));
             }
-            if let Some(buffer) = sample.buffer_owned() {
+            if let Some(buffer) = pipe::timed(sample) {
                 outlet.pour(&buffer);
             }
         });
@@ -223,8 +223,11 @@ struct Device {
 /// Finds a capture device by path, part of the card's name, or the first there is.
 fn find_device(wanted: &str) -> Result<Device> {
     if wanted.starts_with('/') {
-        return probe(wanted)
-            .ok_or_else(|| anyhow!("the camera {wanted} is not there, or gives no pictures; plug it in, or see [camera] device"));
+        return probe(wanted).ok_or_else(|| {
+            anyhow!(
+                "the camera {wanted} is not there, or gives no pictures; plug it in, or see [camera] device"
+            )
+        });
     }
     let mut seen = Vec::new();
     for node in v4l::context::enum_devices() {
@@ -237,7 +240,11 @@ fn find_device(wanted: &str) -> Result<Device> {
         }
         seen.push(format!("{name} ({path})"));
     }
-    let seen = if seen.is_empty() { "there is none at all".to_owned() } else { format!("there are {}", seen.join(", ")) };
+    let seen = if seen.is_empty() {
+        "there is none at all".to_owned()
+    } else {
+        format!("there are {}", seen.join(", "))
+    };
     Err(anyhow!("no camera called {wanted:?}: {seen}; plug it in, or see [camera] device"))
 }
 

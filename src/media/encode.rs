@@ -8,14 +8,20 @@ use anyhow::Result;
 use gst::prelude::*;
 
 use super::codec;
+use super::fault;
 use super::outlet::Outlet;
 use super::pipe::{self, Pipe};
 use super::stats::Counters;
 use super::timebase::{Timebase, monotonic_ms};
 use super::worker::{Input, Origin};
 
-/// Key frames come no closer than this: every player's request after a loss would otherwise cost one.
-const KEY_APART_MS: u64 = 300;
+/// Key frames come no closer than this.
+const KEY_APART_MS: u64 = 100;
+/// In the long run there is no more than one key frame in this time: every player's request after a loss would
+/// otherwise cost one.
+const KEY_EACH_MS: u64 = 500;
+/// So many may come sooner: a player that joins just after another does not wait.
+const KEYS_AHEAD: u64 = 3;
 
 /// A running encoder.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ pub struct Encoder {
 pub struct Keys {
     wanted: AtomicBool,
     given_ms: AtomicU64,
+    /// When the last one would have come, had all been a [`KEY_EACH_MS`] apart.
+    paid_ms: AtomicU64,
 }
 
 impl Keys {
@@ -40,14 +48,17 @@ impl Keys {
         self.wanted.store(true, Ordering::Release);
     }
 
-    /// Whether the next frame is to be a key frame.
+    /// Whether the next frame is to be a key frame. Asked from one thread only.
     fn due(&self, now_ms: u64) -> bool {
+        let paid = self.paid_ms.load(Ordering::Relaxed).max(now_ms.saturating_sub(KEY_EACH_MS));
         if !self.wanted.load(Ordering::Acquire)
-            || now_ms.saturating_sub(self.given_ms.load(Ordering::Relaxed)) < KEY_APART_MS
+            || now_ms < self.given_ms.load(Ordering::Relaxed) + KEY_APART_MS
+            || paid + KEY_EACH_MS > now_ms + KEYS_AHEAD * KEY_EACH_MS
         {
             return false;
         }
         self.given_ms.store(now_ms, Ordering::Relaxed);
+        self.paid_ms.store(paid + KEY_EACH_MS, Ordering::Relaxed);
         self.wanted.store(false, Ordering::Release);
         true
     }
@@ -81,6 +92,7 @@ impl Encoder {
         let input = pipe::source("pictures", picture, 2);
         let element = row.make()?;
         row.set_bitrate(&element, bps);
+        fault::inject(&element, generation);
         let baseline = gst::Caps::builder("video/x-h264")
             .field("stream-format", "byte-stream")
             .field("alignment", "au")
@@ -88,12 +100,10 @@ impl Encoder {
             .build();
         let (counters, outlet) = (Arc::clone(counters), Arc::clone(outlet));
         let output = pipe::sink("encoded", Some(&baseline), move |sample| {
-            let Some(buffer) = sample.buffer() else { return };
+            let Some(buffer) = pipe::timed(sample) else { return };
             counters.encoded.fetch_add(1, Ordering::Relaxed);
             counters.encoded_bytes.fetch_add(buffer.size() as u64, Ordering::Relaxed);
-            if let Some(buffer) = sample.buffer_owned() {
-                outlet.pour(&buffer);
-            }
+            outlet.pour(&buffer);
         });
         pipe.chain(&[input.upcast_ref(), &element, output.upcast_ref()])?;
         pipe.play(inbox, origin);
@@ -150,19 +160,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_of_requests_is_one_key_frame_and_the_last_is_not_lost() {
+    fn a_storm_of_requests_costs_two_key_frames_a_second_and_the_last_is_not_lost() {
         let keys = Keys::default();
-        let given: Vec<u64> = (1000u64..2500)
+        let given: Vec<u64> = (10_000u64..20_000)
             .step_by(33)
             .filter(|now| {
-                if *now < 1500 {
+                if *now < 15_000 {
                     keys.want();
                 }
                 keys.due(*now)
             })
             .collect();
-        assert_eq!(given.first(), Some(&1000));
+        assert_eq!(given.first(), Some(&10_000));
         assert!(given.windows(2).all(|pair| pair[1] - pair[0] >= KEY_APART_MS), "{given:?}");
-        assert!(given.len() == 3 && given[2] > 1500, "{given:?}");
+        assert!((11..=14).contains(&given.len()), "{given:?}");
+        assert!(given.last().is_some_and(|last| *last >= 14_900), "{given:?}");
+    }
+
+    #[test]
+    fn a_second_player_does_not_wait_long() {
+        let keys = Keys::default();
+        keys.want();
+        assert!(keys.due(10_000));
+        keys.want();
+        assert!(!keys.due(10_050));
+        assert!(keys.due(10_133));
     }
 }

@@ -3,6 +3,7 @@
 //! `rtpgccbwe` sits before the RTP session, paces packets, and tells how many bits a second get through. Its pacer
 //! wakes two hundred times a second whether there is something to send or not, so it rests until the session sends.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
@@ -14,13 +15,17 @@ use super::sound::OPUS_BPS;
 const SOUND_BPS: u32 = OPUS_BPS + 50 * 8 * 60;
 
 /// The estimator of one session.
-#[derive(Clone, Debug, Default)]
-pub struct Control(Arc<Mutex<Option<gst::Element>>>);
+#[derive(Clone, Debug)]
+pub struct Control {
+    estimator: Arc<Mutex<Option<gst::Element>>>,
+    awake: Arc<AtomicBool>,
+}
 
 impl Control {
     /// Puts an estimator into `bin`; `tell` gets the bitrate meant for the video encoder.
     pub fn install(bin: &gst::Element, video: &Video, tell: impl Fn(u32) + Send + Sync + 'static) -> Self {
-        let control = Self::default();
+        // A pacer is born awake.
+        let control = Self { estimator: Arc::default(), awake: Arc::new(AtomicBool::new(true)) };
         let (slot, tell) = (control.clone(), Arc::new(tell));
         let video = video.clone();
         bin.connect("request-aux-sender", false, move |_| {
@@ -35,21 +40,32 @@ impl Control {
             estimator.connect_notify(Some("estimated-bitrate"), move |estimator, _| {
                 tell(for_video(estimator.property("estimated-bitrate"), &video));
             });
-            *slot.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(estimator.clone());
+            *slot.estimator.lock().unwrap_or_else(PoisonError::into_inner) = Some(estimator.clone());
             Some(estimator.to_value())
         });
         control
     }
 
-    /// Lets the pacer run, or rest.
-    pub fn run(&self, on: bool) {
-        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(pad) = slot.as_ref().and_then(|estimator| estimator.static_pad("src")) else { return };
-        // Starting a task that is there already goes on with its own function, not with this one.
-        let done = if on { pad.start_task(|| ()) } else { pad.pause_task() };
-        if done.is_err() {
-            log::warn!("the pacer does not {}", if on { "start" } else { "rest" });
+    /// Lets the pacer run; cheap when it does.
+    pub fn wake(&self) {
+        if self.awake.load(Ordering::Acquire) {
+            return;
         }
+        // Starting a task that is there already goes on with its own function, not with this one.
+        self.pad(|pad| pad.start_task(|| ()).is_ok());
+        self.awake.store(true, Ordering::Release);
+    }
+
+    /// Lets the pacer rest.
+    pub fn rest(&self) {
+        if self.awake.load(Ordering::Acquire) && self.pad(|pad| pad.is_active() && pad.pause_task().is_ok()) {
+            self.awake.store(false, Ordering::Release);
+        }
+    }
+
+    fn pad(&self, act: impl FnOnce(&gst::Pad) -> bool) -> bool {
+        let slot = self.estimator.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().and_then(|estimator| estimator.static_pad("src")).is_some_and(|pad| act(&pad))
     }
 }
 

@@ -25,6 +25,14 @@ pub struct Publishing {
     id: SessionId,
     video: Arc<Outlet>,
     audio: Arc<Outlet>,
+    control: Control,
+}
+
+impl Publishing {
+    /// Lets the session sleep while nothing is sent.
+    pub fn rest(&self) {
+        self.control.rest();
+    }
 }
 
 impl Drop for Publishing {
@@ -76,31 +84,32 @@ pub fn attach(
     join(pipe, bin, &payload, audio_caps(), false)?;
 
     let (up, keys, counters) = (Arc::clone(connected), Arc::clone(&setup.keys), Arc::clone(&setup.counters));
+    let waker = control.clone();
     let mut flows = false;
-    control.run(false);
     setup.video.tap(id, move |buffer| {
         if !up.load(Ordering::Acquire) {
             return;
         }
         if !flows {
-            // The first frame of a session is a key frame, and its pacer wakes with it.
-            control.run(true);
+            // The first frame of a session is a key frame.
             if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
                 keys.want();
                 return;
             }
             flows = true;
         }
+        waker.wake();
         counters.sent.fetch_add(1, Ordering::Relaxed);
         let _ = video.push_buffer(buffer.clone());
     });
-    let up = Arc::clone(connected);
+    let (up, waker) = (Arc::clone(connected), control.clone());
     setup.audio.tap(id, move |buffer| {
         if up.load(Ordering::Acquire) {
+            waker.wake();
             let _ = audio.push_buffer(buffer.clone());
         }
     });
-    Ok(Publishing { id, video: Arc::clone(&setup.video), audio: Arc::clone(&setup.audio) })
+    Ok(Publishing { id, video: Arc::clone(&setup.video), audio: Arc::clone(&setup.audio), control })
 }
 
 /// Requests a sink pad with caps, so that an offer can be made before there is media.

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
-use gst_webrtc::{WebRTCICEGatheringState, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription};
+use gst_webrtc::{
+    WebRTCICEGatheringState, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription,
+};
 
 use super::codec;
 use super::encode::Keys;
@@ -28,6 +30,8 @@ use super::worker::{Input, Origin};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the other end may be out of sight.
 const ABSENT: Duration = Duration::from_secs(5);
+/// Connectivity checks are so far apart; the least RFC 8445, section 14.2, allows. libnice's 20 ms are most of a join.
+const CHECKS_APART_MS: u32 = 5;
 /// Transport-wide congestion control.
 const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
@@ -106,7 +110,7 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
     pipe.pipeline().add(&bin)?;
 
     let connected = Arc::new(AtomicBool::new(false));
-    let _publishing = match playing {
+    let publishing = match playing {
         None => Some(publish::attach(setup, id, &pipe, &bin, &connected)?),
         Some(playing) => {
             play::attach(setup, id, &pipe, &bin, playing)?;
@@ -133,6 +137,11 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
             Ok(Order::Close) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {}
         }
+        if let Some(publishing) = &publishing
+            && !setup.counters.sending.load(Ordering::Acquire)
+        {
+            publishing.rest();
+        }
         match bin.property::<WebRTCPeerConnectionState>("connection-state") {
             WebRTCPeerConnectionState::Failed => bail!("the connection to the media server failed"),
             WebRTCPeerConnectionState::Closed => bail!("the connection to the media server is closed"),
@@ -152,11 +161,17 @@ fn address(bin: &gst::Element, extra: &[IpAddr]) {
     if ice.find_property("agent").is_some() {
         let agent = ice.property::<gst::glib::Object>("agent");
         for (name, value) in [("upnp", false), ("ice-tcp", false), ("keepalive-conncheck", true)] {
-            if agent.find_property(name).is_some_and(|pspec| pspec.flags().contains(gst::glib::ParamFlags::WRITABLE)) {
+            if agent
+                .find_property(name)
+                .is_some_and(|pspec| pspec.flags().contains(gst::glib::ParamFlags::WRITABLE))
+            {
                 agent.set_property(name, value);
             } else {
                 log::warn!("this libnice has no {name}");
             }
+        }
+        if agent.find_property("stun-pacing-timer").is_some() {
+            agent.set_property("stun-pacing-timer", CHECKS_APART_MS);
         }
     }
     if extra.is_empty() {
@@ -191,7 +206,9 @@ fn interfaces() -> Vec<IpAddr> {
                     let address = &*entry.ifa_addr.cast::<libc::sockaddr_in>();
                     IpAddr::from(address.sin_addr.s_addr.to_ne_bytes())
                 }
-                libc::AF_INET6 => IpAddr::from((*entry.ifa_addr.cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr),
+                libc::AF_INET6 => {
+                    IpAddr::from((*entry.ifa_addr.cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr)
+                }
                 _ => continue,
             };
             let local = match address {
@@ -211,7 +228,9 @@ fn interfaces() -> Vec<IpAddr> {
 fn promised(what: &str, ask: impl FnOnce(gst::Promise)) -> Result<Option<gst::Structure>> {
     let (tell, told) = mpsc::channel();
     ask(gst::Promise::with_change_func(move |reply| {
-        let _ = tell.send(reply.map(|reply| reply.map(gst::StructureRef::to_owned)).map_err(|error| format!("{error:?}")));
+        let _ = tell.send(
+            reply.map(|reply| reply.map(gst::StructureRef::to_owned)).map_err(|error| format!("{error:?}")),
+        );
     }));
     let reply = told
         .recv_timeout(PATIENCE)
@@ -228,16 +247,21 @@ fn promised(what: &str, ask: impl FnOnce(gst::Promise)) -> Result<Option<gst::St
 fn offer(bin: &gst::Element) -> Result<String> {
     let (tell, told) = mpsc::channel();
     bin.connect_notify(Some("ice-gathering-state"), move |bin, _| {
-        if bin.property::<WebRTCICEGatheringState>("ice-gathering-state") == WebRTCICEGatheringState::Complete {
+        if bin.property::<WebRTCICEGatheringState>("ice-gathering-state") == WebRTCICEGatheringState::Complete
+        {
             let _ = tell.send(());
         }
     });
-    let reply = promised("offer", |promise| bin.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &promise]))?;
+    let reply = promised("offer", |promise| {
+        bin.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &promise])
+    })?;
     let offer = reply
         .as_ref()
         .and_then(|reply| reply.get::<WebRTCSessionDescription>("offer").ok())
         .context("webrtcbin made no offer")?;
-    promised("local description", |promise| bin.emit_by_name::<()>("set-local-description", &[&offer, &promise]))?;
+    promised("local description", |promise| {
+        bin.emit_by_name::<()>("set-local-description", &[&offer, &promise])
+    })?;
     told.recv_timeout(PATIENCE).context("gathering addresses does not end")?;
     let full = bin
         .property::<Option<WebRTCSessionDescription>>("local-description")

@@ -9,8 +9,8 @@ use std::io::{Read, Write as _};
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD as ALPHABET;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -205,7 +205,8 @@ impl Mint {
         let text = ticket.signed_text();
         let json = match self {
             Self::V1(key) => {
-                let signature = Signer::new(MessageDigest::sha256(), key)?.sign_oneshot_to_vec(text.as_bytes())?;
+                let signature =
+                    Signer::new(MessageDigest::sha256(), key)?.sign_oneshot_to_vec(text.as_bytes())?;
                 json!({
                     "TLS.appid_at_3rd": "0", "TLS.account_type": "0", "TLS.identifier": user_id,
                     "TLS.sdk_appid": sdk_app_id.to_string(), "TLS.time": now.to_string(),
@@ -442,7 +443,9 @@ mod tests {
 
     #[test]
     fn numbers_are_read_strictly() {
-        for (text, value) in [("0", Some(0)), ("12", Some(12)), ("012", None), ("+1", None), (" 1", None), ("-1", None)] {
+        for (text, value) in
+            [("0", Some(0)), ("12", Some(12)), ("012", None), ("+1", None), (" 1", None), ("-1", None)]
+        {
             assert_eq!(strict_number(text), value, "{text:?}");
         }
     }

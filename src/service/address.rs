@@ -112,7 +112,10 @@ impl Addresses {
             return Err(BadAddress::Secret);
         };
         let ours = ours(expires);
-        if ours.is_empty() || ours.len() != secret.len() || !openssl::memcmp::eq(ours.as_bytes(), secret.as_bytes()) {
+        if ours.is_empty()
+            || ours.len() != secret.len()
+            || !openssl::memcmp::eq(ours.as_bytes(), secret.as_bytes())
+        {
             return Err(BadAddress::Secret);
         }
         match expires.parse::<u64>() {
@@ -151,7 +154,9 @@ mod tests {
         let ours = addresses();
         let url = ours.push("http://h", "kiosk-7", 1000).unwrap();
         let stream = ours.stream_of(&url, "kiosk-7", 1000).unwrap();
-        assert!(stream.len() >= 20 && stream.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+        assert!(
+            stream.len() >= 20 && stream.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        );
         assert_eq!(ours.stream_of(&url, "kiosk-8", 1000), Err(BadAddress::Secret));
         assert_eq!(ours.stream_of(&url, "kiosk-7", 1001 + ADDRESS_LIFE_SECS), Err(BadAddress::Expired));
         assert_eq!(addresses().stream_of(&url, "kiosk-7", 1000), Err(BadAddress::Secret));
@@ -175,7 +180,9 @@ mod tests {
 
     #[test]
     fn foreign_addresses_are_not_taken() {
-        for url in ["", "rtmp://h/live/1_a?txSecret=1", "http://h/whip/abc", "http://h/whip/?expires=1&secret=2"] {
+        for url in
+            ["", "rtmp://h/live/1_a?txSecret=1", "http://h/whip/abc", "http://h/whip/?expires=1&secret=2"]
+        {
             assert!(addresses().stream_of(url, "a", 0).is_err(), "{url}");
         }
     }

@@ -274,7 +274,10 @@ mod tests {
             (LEAST.replace("public.pem", "none.pem"), vec!["tickets.public_key", "keys/none.pem"]),
             (LEAST.replace("public.pem", "secret.hex"), vec!["tickets.public_key", "secret.hex"]),
             (format!("{LEAST}[rooms]\nmulti_seats = 0"), vec!["roomservice.toml", "rooms.multi_seats", "0"]),
-            (format!("{LEAST}[rooms]\nheartbeat_secs = 0"), vec!["roomservice.toml", "rooms.heartbeat_secs", "0"]),
+            (
+                format!("{LEAST}[rooms]\nheartbeat_secs = 0"),
+                vec!["roomservice.toml", "rooms.heartbeat_secs", "0"],
+            ),
             ("sdk_app_id = 1".to_owned(), vec!["roomservice.toml", "tickets", "keygen"]),
             (format!("public_url = \"host\"\n{LEAST}"), vec!["roomservice.toml", "public_url", "host"]),
         ] {

@@ -35,7 +35,8 @@ impl Fields {
         if body.is_empty() {
             return Ok(Self::default());
         }
-        let is_form = content_type.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded");
+        let is_form =
+            content_type.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded");
         // curl sends JSON under the form type when not told otherwise.
         if is_form && !body.starts_with(b"{") {
             return Self::parse_form(body);
@@ -98,7 +99,8 @@ mod tests {
     #[test]
     fn bodies_of_every_client_are_read() {
         let json: &[u8] = br#"{"roomID":"r","cnt":3}"#;
-        for kind in ["application/json", "application/json; charset=utf-8", "text/xml", "text/plain", "", "x"] {
+        for kind in ["application/json", "application/json; charset=utf-8", "text/xml", "text/plain", "", "x"]
+        {
             let fields = Fields::parse(kind, json).unwrap();
             assert_eq!(fields.text("roomID", 9).unwrap(), "r", "{kind}");
         }

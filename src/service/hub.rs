@@ -13,8 +13,6 @@ use crate::room::wire::ImEvent;
 
 /// How many frames may wait for a socket. A whole backlog (64) fits with room to spare.
 const QUEUE: usize = 256;
-/// The most sockets at once.
-const SOCKETS_LIMIT: usize = 20_000;
 
 /// Why a socket is closed, told in the close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +93,9 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A socket opens; an older one of the same user closes. `None` when there are too many.
-    pub fn open(&mut self, user: &str, token: TokenDigest) -> Option<Inbox> {
+    /// A socket opens; an older one of the same user closes.
+    pub fn open(&mut self, user: &str, token: TokenDigest) -> Inbox {
         self.close(user, CloseReason::Replaced);
-        if self.sockets.len() >= SOCKETS_LIMIT {
-            return None;
-        }
         self.next_id += 1;
         let id = self.next_id;
         let (frames, inbox) = mpsc::channel(QUEUE);
@@ -109,7 +104,7 @@ impl Hub {
         let socket = Socket { id, token, frames, close, rooms_waiting: Arc::clone(&rooms_waiting) };
         self.sockets.insert(user.to_owned(), socket);
         self.send(user, &ImEvent::Hello { user_id: user.to_owned() });
-        Some(Inbox { id, frames: inbox, close: closed, rooms_waiting })
+        Inbox { id, frames: inbox, close: closed, rooms_waiting }
     }
 
     /// A socket has closed by itself.
@@ -193,10 +188,13 @@ mod tests {
     #[test]
     fn a_slow_reader_is_disconnected_and_others_are_not() {
         let mut hub = Hub::default();
-        let mut slow = hub.open("slow", [0; 32]).unwrap();
-        let mut quick = hub.open("quick", [1; 32]).unwrap();
+        let mut slow = hub.open("slow", [0; 32]);
+        let mut quick = hub.open("quick", [1; 32]);
         for _ in 0..QUEUE {
-            hub.send_to(&["slow".into(), "quick".into()], &ImEvent::Ack { id: 1, code: 0, message: String::new() });
+            hub.send_to(
+                &["slow".into(), "quick".into()],
+                &ImEvent::Ack { id: 1, code: 0, message: String::new() },
+            );
             while quick.frames.try_recv().is_ok() {}
         }
         assert_eq!(slow.close.try_recv(), Ok(CloseReason::TooSlow));
@@ -206,7 +204,7 @@ mod tests {
     #[test]
     fn hints_do_not_pile_up() {
         let mut hub = Hub::default();
-        let mut inbox = hub.open("a", [0; 32]).unwrap();
+        let mut inbox = hub.open("a", [0; 32]);
         inbox.frames.try_recv().unwrap();
         for _ in 0..1000 {
             hub.hint_rooms(|_| true);
@@ -221,8 +219,8 @@ mod tests {
     #[test]
     fn the_end_of_an_old_socket_does_not_end_the_new_one() {
         let mut hub = Hub::default();
-        let mut old = hub.open("a", [0; 32]).unwrap();
-        let mut new = hub.open("a", [0; 32]).unwrap();
+        let mut old = hub.open("a", [0; 32]);
+        let mut new = hub.open("a", [0; 32]);
         assert_eq!(old.close.try_recv(), Ok(CloseReason::Replaced));
         hub.gone("a", old.id);
         hub.keep(|_| true);

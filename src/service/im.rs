@@ -27,7 +27,7 @@ use crate::room::wire::{IM_FRAME_LIMIT, IM_TEXT_LIMIT, ImEvent, ImRequest, Kind,
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// How long a member may be silent, and how long a frame may take to be written.
 const SILENCE: Duration = Duration::from_secs(30);
-/// How much a member may say.
+/// How much a member may say, and how often ask for what it missed.
 const SAY_RATE: Rate = Rate { burst: 30.0, per_sec: 10.0 };
 /// The longest `cmd` of a custom message.
 const CMD_LIMIT: usize = 128;
@@ -50,19 +50,32 @@ pub(super) async fn open(State(office): State<Arc<Office>>, request: Request) ->
             return respond_json(rejection.into_response().status(), &body);
         }
     };
-    upgrade.max_message_size(IM_FRAME_LIMIT).max_frame_size(IM_FRAME_LIMIT).on_upgrade(move |socket| async move {
-        let inbox = office.with(|state, now| {
-            // The token may have ended while the connection was upgraded.
-            if state.tokens.is_good(now, &digest) { state.hub.open(&user, digest) } else { None }
-        });
-        if let Some(inbox) = inbox {
-            let id = inbox.id;
-            Session { socket, inbox, office: &office, user: &user, bucket: Bucket::new(SAY_RATE, Now::read()) }
+    if office.sessions.available_permits() == 0 {
+        let body = json!({ "code": code::TOO_MANY, "message": "too many sockets" });
+        return respond_json(StatusCode::SERVICE_UNAVAILABLE, &body);
+    }
+    upgrade.max_message_size(IM_FRAME_LIMIT).max_frame_size(IM_FRAME_LIMIT).on_upgrade(
+        move |socket| async move {
+            let Ok(_permit) = office.sessions.try_acquire() else { return };
+            let inbox = office.with(|state, now| {
+                // The token may have ended while the connection was upgraded.
+                if state.tokens.is_good(now, &digest) { Some(state.hub.open(&user, digest)) } else { None }
+            });
+            if let Some(inbox) = inbox {
+                let id = inbox.id;
+                Session {
+                    socket,
+                    inbox,
+                    office: &office,
+                    user: &user,
+                    bucket: Bucket::new(SAY_RATE, Now::read()),
+                }
                 .run()
                 .await;
-            office.with(|state, _| state.hub.gone(&user, id));
-        }
-    })
+                office.with(|state, _| state.hub.gone(&user, id));
+            }
+        },
+    )
 }
 
 /// Why a session ended.
@@ -110,7 +123,7 @@ impl Session<'_> {
                 message = self.socket.recv() => {
                     last_heard = Instant::now();
                     match message {
-                        Some(Ok(Message::Text(text))) => self.heard(&text)?,
+                        Some(Ok(Message::Text(text))) => self.heard(&text),
                         // Pings are answered by the library.
                         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => {}
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
@@ -138,16 +151,19 @@ impl Session<'_> {
         }
     }
 
-    fn heard(&mut self, text: &str) -> Result<(), End> {
+    fn heard(&mut self, text: &str) {
         let Ok(request) = serde_json::from_str::<ImRequest>(text) else {
             // Also a later version's request, which is not worth the connection.
             log::debug!("/im: {} sent a frame that is none of ours", self.user);
-            return Ok(());
+            return;
         };
         match request {
             ImRequest::Resume { kind, room_id, after } => {
-                self.office.with(|state, _| {
-                    for event in state.rooms.missed(&RoomName::new(kind, room_id), self.user, after) {
+                let room = RoomName::new(kind, room_id);
+                self.office.with(|state, now| {
+                    // A backlog is much for a short request. Over the limit there is nothing left of it.
+                    let after = if self.bucket.take(SAY_RATE, now) { after } else { u64::MAX };
+                    for event in state.rooms.missed(&room, self.user, after) {
                         state.hub.send(self.user, &event);
                     }
                 });
@@ -161,22 +177,22 @@ impl Session<'_> {
                 self.say(id, kind, room_id, Saying::Custom { cmd, msg }, size);
             }
         }
-        Ok(())
     }
 
     fn say(&mut self, id: u64, kind: Kind, room_id: String, saying: Saying, size: usize) {
         let room = RoomName::new(kind, room_id);
-        self.office.with(|state, now| {
-            let said = if !self.bucket.take(SAY_RATE, now) {
+        let said = self.office.with(|state, now| {
+            if !self.bucket.take(SAY_RATE, now) {
                 Err((code::TOO_MANY, "too many messages, slow down".to_owned()))
             } else if size > IM_TEXT_LIMIT {
                 Err((code::BAD_REQUEST, format!("longer than {IM_TEXT_LIMIT} bytes")))
             } else {
                 state.rooms.say(now, &room, self.user, saying).map_err(|d: Denied| (d.code(), d.to_string()))
-            };
-            let (code, message) = said.err().unwrap_or((code::OK, String::new()));
-            state.hub.send(self.user, &ImEvent::Ack { id, code, message });
+            }
         });
+        // After the message itself, which the sender gets as every member does.
+        let (code, message) = said.err().unwrap_or((code::OK, String::new()));
+        self.office.with(|state, _| state.hub.send(self.user, &ImEvent::Ack { id, code, message }));
     }
 }
 

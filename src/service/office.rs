@@ -4,16 +4,21 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use tokio::sync::Semaphore;
+
 use super::address::Addresses;
 use super::clock::Now;
 use super::hub::Hub;
 use super::limits::LoginGuard;
 use super::loose::Loose;
-use super::relay::Relay;
+use super::relay::{Relay, Role, SessionInfo};
 use super::roles::Roles;
 use super::rooms::{Output, Rooms};
 use super::tokens::Tokens;
 use crate::room::user_sig::{Keys, Mint};
+
+/// The most message sockets at once.
+const SESSIONS_LIMIT: u32 = 20_000;
 
 /// What changes.
 #[derive(Debug)]
@@ -44,6 +49,8 @@ pub struct Office {
     pub dev_mint: Option<Mint>,
     /// Who may do what.
     pub roles: Roles,
+    /// A message socket holds a permit for as long as it lives.
+    pub sessions: Semaphore,
     relay: Relay,
     state: Mutex<State>,
 }
@@ -64,6 +71,7 @@ impl Office {
             account_type: config.account_type,
             dev_mint: config.dev_mint,
             roles: config.roles,
+            sessions: Semaphore::new(SESSIONS_LIMIT as usize),
             relay,
             state: Mutex::new(state),
         }
@@ -104,7 +112,7 @@ impl Office {
     }
 
     /// Ends all sockets and streams, so that members learn of the stop at once.
-    pub fn stop(&self) {
+    pub async fn stop(&self) {
         let streams = self.with(|state, _| {
             state.hub.close_all();
             state.rooms.streams().map(str::to_owned).collect::<Vec<_>>()
@@ -112,15 +120,20 @@ impl Office {
         for stream in streams {
             self.relay.close_stream(&stream);
         }
+        // All permits are back when the last socket has said goodbye.
+        let _ = self.sessions.acquire_many(SESSIONS_LIMIT).await;
     }
 
-    /// Removes what has been silent or unused for too long.
+    /// Removes what has been silent or unused for too long, and media that nobody has a right to any more.
     pub fn sweep(&self) {
-        let late: Vec<String> =
-            self.with(|state, now| state.rooms.late_streams(now).map(str::to_owned).collect());
+        let (asked, late) = self.with(|state, now| {
+            let late: Vec<String> = state.rooms.late_streams(now).map(str::to_owned).collect();
+            (now, late)
+        });
         let live: HashSet<String> = late.into_iter().filter(|stream| self.relay.is_live(stream)).collect();
         let over = self.with(|state, now| {
-            state.rooms.sweep(now, |stream| live.contains(stream));
+            // As of when the relay was asked: who has become late since was not asked about.
+            state.rooms.sweep(asked, |stream| live.contains(stream));
             state.tokens.sweep(now);
             let State { tokens, hub, rooms, loose, .. } = state;
             hub.keep(|digest| tokens.is_good(now, digest));
@@ -128,6 +141,34 @@ impl Office {
         });
         for stream in over {
             log::info!("stream {stream}: published for a minute without a room, ended");
+            self.relay.close_stream(&stream);
+        }
+        self.reconcile();
+    }
+
+    /// The relay asks before a session begins and is told when a right ends. A request that was under way at that
+    /// moment slips through between the two; it is caught here.
+    fn reconcile(&self) {
+        let sessions = self.relay.sessions();
+        let (strangers, ended) = self.with(|state, now| {
+            let State { rooms, loose, .. } = state;
+            let (mut strangers, mut ended) = (Vec::new(), Vec::new());
+            for SessionInfo { role, stream, user, .. } in sessions {
+                let has_room = rooms.rooms_of_stream(&stream).next().is_some();
+                let is_member = rooms.rooms_of_stream(&stream).any(|room| rooms.is_member(room, &user));
+                match role {
+                    Role::Player if !is_member => strangers.push((user, stream)),
+                    Role::Publisher if !has_room => ended.extend(loose.note(now, &user, &stream)),
+                    Role::Player | Role::Publisher => {}
+                }
+            }
+            (strangers, ended)
+        });
+        for (user, stream) in strangers {
+            log::warn!("{user} plays stream {stream} without being in its room, ended");
+            self.relay.close_viewer(&user, &stream);
+        }
+        for stream in ended {
             self.relay.close_stream(&stream);
         }
     }

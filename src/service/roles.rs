@@ -76,7 +76,10 @@ impl Roles {
     pub fn new(roles: Vec<Role>) -> Result<Self, String> {
         for role in &roles {
             if role.users.tail.is_none() && role.rooms.iter().any(Pattern::wants_capture) {
-                return Err(format!("role {:?}: rooms use `{{}}`, but users has no `*` for it to stand for", role.name));
+                return Err(format!(
+                    "role {:?}: rooms use `{{}}`, but users has no `*` for it to stand for",
+                    role.name
+                ));
             }
             if role.rooms.is_empty() {
                 return Err(format!("role {:?}: rooms is empty, so the role allows nothing", role.name));
@@ -109,8 +112,10 @@ impl Roles {
         if self.may_make(user, id) {
             return true;
         }
-        let kiosk_is_in = || room.is_some_and(|room| room.members().iter().any(|m| self.has(m.user(), id, Part::Kiosk)));
-        self.has(user, id, Part::Clerk) && (room.is_some_and(|room| room.member(user).is_some()) || kiosk_is_in())
+        let kiosk_is_in =
+            || room.is_some_and(|room| room.members().iter().any(|m| self.has(m.user(), id, Part::Kiosk)));
+        self.has(user, id, Part::Clerk)
+            && (room.is_some_and(|room| room.member(user).is_some()) || kiosk_is_in())
     }
 }
 

@@ -14,6 +14,8 @@
 mod audience;
 mod output;
 mod room;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -332,7 +334,11 @@ impl Rooms {
     /// [`Self::sweep`].
     pub fn late_streams(&self, now: Now) -> impl Iterator<Item = &str> {
         let silence = self.limits.heartbeat;
-        self.rooms.values().flat_map(Room::members).filter(move |m| m.is_late(now, silence)).map(Member::stream)
+        self.rooms
+            .values()
+            .flat_map(Room::members)
+            .filter(move |m| m.is_late(now, silence))
+            .map(Member::stream)
     }
 
     /// Removes who is silent and does not publish, and rooms nobody ever entered.

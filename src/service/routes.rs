@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -11,6 +12,7 @@ use axum::http::{Method, header};
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::get;
+use tokio::time::timeout;
 
 use super::answer::{self, Outcome, Refused, respond};
 use super::fields::{Fields, QueryFields};
@@ -23,6 +25,8 @@ use crate::room::wire::Kind;
 
 /// The longest request body.
 const BODY_LIMIT: usize = 64 * 1024;
+/// How long it may take.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Where a request comes from, put into its extensions by the server.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +50,8 @@ async fn fallback(State(office): State<Arc<Office>>, request: Request) -> Respon
     let path = parts.uri.path().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     match segments.as_slice() {
-        ["weapp", "utils", "get_login_info"] => {
-            operations::dev_ticket(&office, &QueryFields::of(&parts.uri)).map_or_else(answer::not_found, respond)
-        }
+        ["weapp", "utils", "get_login_info"] => operations::dev_ticket(&office, &QueryFields::of(&parts.uri))
+            .map_or_else(answer::not_found, respond),
         ["weapp", kind, operation] => match kind_named(kind) {
             Some(kind) if parts.method == Method::POST => {
                 operate(&office, kind, operation, &parts, body).await.map_or_else(answer::not_found, respond)
@@ -91,6 +94,8 @@ async fn operate(office: &Office, kind: Kind, name: &str, parts: &Parts, body: B
 }
 
 async fn read(body: Body) -> Result<Bytes, Refused> {
-    let bytes = axum::body::to_bytes(body, BODY_LIMIT).await;
-    bytes.map_err(|_| Refused::request(format!("the body is longer than {BODY_LIMIT} bytes, or broke off")))
+    let bytes = timeout(BODY_TIME, axum::body::to_bytes(body, BODY_LIMIT)).await;
+    bytes.ok().and_then(Result::ok).ok_or_else(|| {
+        Refused::request(format!("the body is longer than {BODY_LIMIT} bytes, or did not come in time"))
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -26,12 +26,14 @@ use super::config::Config;
 use super::office::Office;
 use super::relay::{Relay, RelayConfig};
 use super::routes::{self, Source};
+use super::slots::Slots;
 use super::tls;
 
-/// The most connections at once.
-const CONNECTIONS_LIMIT: usize = 8192;
-/// How long a TLS handshake or the head of a request may take.
+/// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection may wait for its next request. Longer than the clients keep an idle one (reqwest 90 s), so that
+/// it is they who close it and no request crosses our closing.
+const IDLE: Duration = Duration::from_secs(120);
 /// How long requests and sockets get to end after SIGTERM; the process has 3 s in all.
 const STOPPING: Duration = Duration::from_secs(2);
 /// How many ports are tried when any will do but TCP and UDP need the same.
@@ -53,9 +55,6 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// Nobody would know where to send media.
-    #[error("relay.advertise: this machine has no address to tell the members; give --advertise ADDR")]
-    Advertise,
     /// The TLS files.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -98,7 +97,7 @@ impl Server {
     /// Serves until `shutdown` is done, then ends sockets and requests in good order.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopping) = watch::channel(());
-        let slots = Arc::new(Semaphore::new(CONNECTIONS_LIMIT));
+        let slots = Slots::default();
         let mut connections = JoinSet::new();
         let mut sweep = interval(self.sweep_every);
         let mut shutdown = std::pin::pin!(shutdown);
@@ -106,8 +105,10 @@ impl Server {
             tokio::select! {
                 () = &mut shutdown => break,
                 _ = sweep.tick() => self.office.sweep(),
-                accepted = accept(&self.listener, &slots) => match accepted {
-                    Ok((stream, source, slot)) => {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, source)) => {
+                        // Dropped at once: whoever has that many is better off without an answer.
+                        let Some(slot) = slots.take(source.ip()) else { continue };
                         let (router, tls, stopping) = (self.router.clone(), self.tls.clone(), stopping.clone());
                         connections.spawn(async move {
                             serve(stream, source, tls, router, stopping).await;
@@ -123,22 +124,15 @@ impl Server {
             }
         }
         drop(self.listener);
-        self.office.stop();
         drop(stop);
-        let ended = async { while connections.join_next().await.is_some() {} };
+        let ended = async {
+            self.office.stop().await;
+            while connections.join_next().await.is_some() {}
+        };
         if timeout(STOPPING, ended).await.is_err() {
             log::warn!("some connections did not end within {} s, cut", STOPPING.as_secs());
         }
     }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, source) = listener.accept().await?;
-    Ok((stream, source, slot))
 }
 
 async fn serve(
@@ -172,7 +166,7 @@ async fn talk(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HANDSHAKE)
+        .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
@@ -190,35 +184,18 @@ async fn talk(
 
 /// TCP and UDP, on one port number unless the relay has its own address.
 async fn listen(config: &Config) -> Result<(TcpListener, SocketAddr, Relay), StartError> {
-    let advertise = advertised(config)?;
     for tries_left in (0..PORT_TRIES).rev() {
         let tcp = |source| StartError::Listen { what: "TCP", address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(tcp)?;
         let address = listener.local_addr().map_err(tcp)?;
         let media = config.relay.listen.unwrap_or(address);
-        match Relay::start(RelayConfig { listen: media, advertise: advertise.clone() }).await {
+        match Relay::start(RelayConfig { listen: media, advertise: config.relay.advertise.clone() }).await {
             Ok(relay) => return Ok((listener, address, relay)),
             // Somebody else has the UDP port of this number; another number will do.
-            Err(e) if e.kind() == io::ErrorKind::AddrInUse && config.listen.port() == 0 && tries_left > 0 => {}
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && config.listen.port() == 0 && tries_left > 0 => {
+            }
             Err(source) => return Err(StartError::Listen { what: "UDP", address: media, source }),
         }
     }
     Err(StartError::Listen { what: "UDP", address: config.listen, source: io::ErrorKind::AddrInUse.into() })
-}
-
-/// What is configured, else the address listened on, else the one this machine uses towards others.
-fn advertised(config: &Config) -> Result<Vec<IpAddr>, StartError> {
-    if !config.relay.advertise.is_empty() {
-        return Ok(config.relay.advertise.clone());
-    }
-    let ip = config.relay.listen.unwrap_or(config.listen).ip();
-    if !ip.is_unspecified() {
-        return Ok(vec![ip]);
-    }
-    // Connecting a UDP socket sends nothing; it makes the kernel choose a route (192.0.2.1 is TEST-NET-1).
-    let outward = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
-        .and_then(|socket| socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).and_then(|()| socket.local_addr()));
-    let ip = outward.map_err(|_| StartError::Advertise)?.ip();
-    log::info!("relay.advertise is not set, members are told {ip}");
-    Ok(vec![ip])
 }

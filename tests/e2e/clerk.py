@@ -13,6 +13,8 @@ FLAGS = [
     "--disable-sync", "--disable-quic", "--no-first-run",
     # Nothing but loopback is used.
     "--allow-loopback-in-peer-connection",
+    # The test's own certificate authority; told to the browser as a whole, so that it holds while a page is being closed.
+    "--ignore-certificate-errors",
     # Several pages in one browser: those behind are not to be slowed down.
     "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
 ]
@@ -26,7 +28,7 @@ class Page:
         self.service = service
         self.user = user
         self.console = []
-        self.context = browser.new_context(ignore_https_errors=True, locale="en-US", viewport={"width": 1280, "height": 800}, **context)
+        self.context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 800}, **context)
         self.page = self.context.new_page()
         self.page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))

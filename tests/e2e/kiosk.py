@@ -64,7 +64,7 @@ ticket_file = "{self.ticket_file}"
 """)
 
     def start(self, state="idle", seconds=30):
-        environment = {"RUST_LOG": "info", "RTCROOM_BOARDS": str(ROOT / "boards")}
+        environment = {"RUST_LOG": "info", "RTCROOM_BOARDS": os.environ.get("RTCROOM_BOARDS") or str(ROOT / "boards")}
         if self.display:
             environment["DISPLAY"] = self.display
         self.program = Program("kioskd", self.log, ["run", "--config", self.config, "--runtime-dir", self.runtime], environment=environment)

@@ -48,15 +48,29 @@
     return { counter: number(above.slice(0, 4)), time: number(below.slice(0, 4)) };
   }
 
-  function watch(video) {
-    const onFrame = (now, { width }) => {
+  // Takes every frame the page has decoded, in order. (A video element shows only what the compositor finds time for,
+  // and what it shows may already be newer than the frame it was asked about.)
+  async function readTrack(track) {
+    const reader = new MediaStreamTrackProcessor({ track, maxBufferSize: 60 }).readable.getReader();
+    for (;;) {
+      const { done, value: frame } = await reader.read();
+      if (done) return;
       seen.frames += 1;
-      const mark = readMark(video, width);
-      if (mark) seen.marks.push({ ...mark, at: now });
+      const mark = readMark(frame, frame.displayWidth);
+      frame.close();
+      if (mark) seen.marks.push({ ...mark, at: performance.now() });
       else seen.unreadable += 1;
-      video.requestVideoFrameCallback(onFrame);
-    };
-    video.requestVideoFrameCallback(onFrame);
+    }
+  }
+
+  function watch(video) {
+    const read = new WeakSet();
+    setInterval(() => {
+      const [track] = video.srcObject?.getVideoTracks() ?? [];
+      if (!track || read.has(track) || track.readyState !== 'live') return;
+      read.add(track);
+      readTrack(track);
+    }, 50);
   }
 
   function listen(video) {

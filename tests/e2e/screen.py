@@ -7,6 +7,8 @@ from PIL import Image, ImageChops
 
 from wait import tail, until
 
+LIGHT = 190
+
 
 class Screen:
     """Xvfb on a free display number."""
@@ -30,12 +32,12 @@ class Screen:
         """What is on the screen now."""
         self.shots += 1
         path = self.directory / f"screen-{self.shots}.png"
-        subprocess.run(["import", "-silent", "-display", self.display, "-window", "root", str(path)], check=True, timeout=20)
+        subprocess.run(["import", "-silent", "-window", "root", str(path)], check=True, timeout=20, env={**os.environ, "DISPLAY": self.display})
         return Image.open(path).convert("RGB")
 
     def words(self):
-        """What can be read on the screen now, as a person would: from its pixels."""
-        picture = self.picture()
+        """What can be read on the screen now, as a person would: from its pixels. All words are light on dark."""
+        picture = self.picture().convert("L").point(lambda light: 0 if light > LIGHT else 255)
         path = self.directory / f"words-{self.shots}.png"
         picture.resize((picture.width * 2, picture.height * 2)).save(path)
         return subprocess.run(["tesseract", str(path), "-", "--psm", "11"], check=True, capture_output=True, text=True, timeout=60).stdout
@@ -54,4 +56,4 @@ class Screen:
 def changed_share(before, after, box):
     """The share of pixels in `box` that differ clearly."""
     difference = ImageChops.difference(before.crop(box), after.crop(box)).convert("L")
-    return sum(1 for value in difference.getdata() if value > 40) / (difference.width * difference.height)
+    return sum(difference.histogram()[41:]) / (difference.width * difference.height)

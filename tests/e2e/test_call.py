@@ -18,7 +18,8 @@ def test_the_page_decodes_the_frames_of_the_kiosk(call):
     distinct = len(set(counters))
     sent = counters[-1] - counters[0] + 1  # the camera counts by one
     assert distinct >= 150, f"{distinct} distinct frames in 8 s"
-    assert all(a < b for a, b in zip(counters, counters[1:])), "frames came out of order or twice"
+    wrong = [pair for pair in zip(counters, counters[1:]) if pair[0] >= pair[1]]
+    assert not wrong, f"frames came out of order or twice: {wrong}"
     assert distinct >= 0.95 * sent, f"{distinct} of {sent} frames arrived"
 
 
@@ -63,7 +64,7 @@ def test_a_second_press_ends_the_call_and_leaves_nothing_behind(kiosk, clerk):
 def test_the_clerk_hangs_up_and_the_kiosk_goes_back_to_its_picture(call):
     kiosk, clerk = call
     clerk.hang_up()
-    kiosk.until_state(("waiting", "idle"), 10)
+    # 30 s alone, in case the clerk comes back.
     kiosk.until_state("idle", 45)
 
 

@@ -35,7 +35,7 @@ def test_an_expired_ticket_is_named_and_a_new_one_cures_it(kiosks, service):
 def test_a_ticket_of_another_key_is_named_and_a_right_one_cures_it(kiosks, service, tmp_path):
     kiosk = kiosks(7, ticket=Service(tmp_path / "foreign").ticket("kiosk-7"))
     kiosk.start(state=None)
-    until_said(kiosk, ["ticket"])
+    until_said(kiosk, ["signed with", "ticket"])
     kiosk.ticket_file.write_text(service.ticket("kiosk-7"))
     kiosk.until_state("idle", 60)
 

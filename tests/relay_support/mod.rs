@@ -44,7 +44,7 @@ impl Gate for OpenGate {
 pub struct Server {
     pub relay: Relay,
     pub http: SocketAddr,
-    _runtime: tokio::runtime::Runtime,
+    pub runtime: tokio::runtime::Runtime,
 }
 
 impl Server {
@@ -53,6 +53,11 @@ impl Server {
     }
 
     pub fn on(listen: &str) -> Self {
+        Self::with(listen, axum::Router::new())
+    }
+
+    /// A relay whose HTTP server has other routes, too.
+    pub fn with(listen: &str, others: axum::Router) -> Self {
         let _ = env_logger::builder().is_test(true).try_init();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -61,11 +66,11 @@ impl Server {
             let relay = Relay::start(config).await.unwrap();
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let http = listener.local_addr().unwrap();
-            let app = routes(relay.clone(), Arc::new(OpenGate));
+            let app = routes(relay.clone(), Arc::new(OpenGate)).merge(others);
             tokio::spawn(async move { axum::serve(listener, app).await });
             (relay, http)
         });
-        Self { relay, http, _runtime: runtime }
+        Self { relay, http, runtime }
     }
 
     pub fn request(
@@ -187,8 +192,14 @@ pub struct Doing {
     pub sending: AtomicBool,
     /// Loses every n-th incoming media packet; 0 loses none.
     pub lose_every: AtomicU64,
+    /// The same for outgoing ones.
+    pub lose_sent_every: AtomicU64,
     pub ask_key_frame: AtomicBool,
+    /// Sends every datagram a second time, damaged.
+    pub garbage: AtomicBool,
     pub first_counter: AtomicU64,
+    /// Bits a second that the way to this client carries; 0 is no limit.
+    pub narrow: AtomicU64,
 }
 
 impl Peer {
@@ -236,12 +247,17 @@ impl Peer {
             vanish: false.into(),
             sending: sending.into(),
             lose_every: 0.into(),
+            lose_sent_every: 0.into(),
             ask_key_frame: false.into(),
+            garbage: false.into(),
             first_counter: 0.into(),
+            narrow: 0.into(),
         });
         let thread = {
             let (seen, doing) = (seen.clone(), doing.clone());
-            std::thread::spawn(move || Running { rtc, socket, audio, video, seen, doing, role }.run())
+            std::thread::spawn(move || {
+                Running { rtc, socket, audio, video, seen, doing, role, random: Random(7), sent: 0 }.run()
+            })
         };
         let (resource, etag) = (reply.location(), reply.headers["etag"].clone());
         Ok(Self { seen, resource, etag, ufrag, doing, thread: Some(thread) })
@@ -290,6 +306,8 @@ struct Running {
     seen: Arc<Seen>,
     doing: Arc<Doing>,
     role: Role,
+    random: Random,
+    sent: u64,
 }
 
 impl Running {
@@ -300,6 +318,7 @@ impl Running {
         let (mut next_frame, mut next_sound) = (start, start);
         let (mut frame, mut sound, mut received) = (0u32, 0u64, 0u64);
         let mut want_key = true;
+        let (mut credit, mut credited) = (0.0, start);
         loop {
             let Some(timeout) = self.drain(&mut want_key) else {
                 self.seen.closed.store(true, Ordering::Relaxed);
@@ -349,7 +368,13 @@ impl Running {
                 Ok((n, source)) => {
                     let lose = self.doing.lose_every.load(Ordering::Relaxed);
                     received += u64::from(buffer[0] >> 6 == 2 && n > 200);
-                    if lose > 0 && n > 200 && received.is_multiple_of(lose) {
+                    let narrow = self.doing.narrow.load(Ordering::Relaxed) as f64;
+                    // A queue of 100 ms, then drops.
+                    credit = (credit + narrow * credited.elapsed().as_secs_f64()).min(narrow * 0.1);
+                    credited = Instant::now();
+                    let full = narrow > 0.0 && n > 200 && credit < n as f64 * 8.0;
+                    credit -= if full { 0.0 } else { n as f64 * 8.0 };
+                    if full || (lose > 0 && n > 200 && received.is_multiple_of(lose)) {
                         Input::Timeout(Instant::now())
                     } else {
                         match buffer[..n].try_into() {
@@ -377,7 +402,17 @@ impl Running {
             }
             match self.rtc.poll_output().unwrap() {
                 Output::Timeout(at) => return Some(at),
-                Output::Transmit(t) => drop(self.socket.send_to(&t.contents, t.destination)),
+                Output::Transmit(t) => {
+                    let lose = self.doing.lose_sent_every.load(Ordering::Relaxed);
+                    self.sent += u64::from(t.contents.len() > 200 && t.contents[0] >> 6 == 2);
+                    if lose > 0 && t.contents.len() > 200 && self.sent.is_multiple_of(lose) {
+                        continue;
+                    }
+                    if self.doing.garbage.load(Ordering::Relaxed) {
+                        let _ = self.socket.send_to(&damaged(&t.contents, &mut self.random), t.destination);
+                    }
+                    let _ = self.socket.send_to(&t.contents, t.destination);
+                }
                 Output::Event(Event::Connected) => self.seen.connected.store(true, Ordering::Relaxed),
                 Output::Event(Event::Closed) => self.seen.closed.store(true, Ordering::Relaxed),
                 Output::Event(Event::KeyframeRequest(_)) => {
@@ -412,7 +447,9 @@ impl Running {
         let Some(writer) = self.rtc.writer(self.video) else { return };
         let pt = writer.payload_params().find(|p| p.spec().codec == Codec::H264).unwrap().pt();
         let time = MediaTime::from_90khz(age.as_micros() as u64 * 9 / 100);
-        writer.write(pt, now, time, make_frame(counter, key)).unwrap();
+        let limit = self.seen.remb.load(Ordering::Relaxed);
+        let len = if limit == 0 { 1800 } else { (limit / 8 / 30).clamp(100, 1800) as usize };
+        writer.write(pt, now, time, make_frame(counter, key, len)).unwrap();
         self.rtc.handle_input(Input::Timeout(now)).unwrap();
     }
 
@@ -425,8 +462,36 @@ impl Running {
     }
 }
 
+/// A small generator (xorshift), so that failures repeat.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// Cut short, lengthened, or with some bytes changed.
+pub fn damaged(datagram: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = datagram.to_vec();
+    match random.below(4) {
+        0 => bytes.truncate(random.below(bytes.len() + 1)),
+        1 => bytes.extend((0..random.below(1500)).map(|i| i as u8)),
+        _ => {
+            for _ in 0..=random.below(6) {
+                let at = random.below(bytes.len());
+                bytes[at] = random.below(256) as u8;
+            }
+        }
+    }
+    bytes
+}
+
 /// Something that packs like H.264: parameter sets and an IDR slice of several packets, or a slice of one or two.
-fn make_frame(counter: u32, key: bool) -> Vec<u8> {
+fn make_frame(counter: u32, key: bool, len: usize) -> Vec<u8> {
     let mut frame = vec![];
     let mut unit = |header: u8, len: usize| {
         frame.extend([0, 0, 0, 1, header]);
@@ -436,9 +501,9 @@ fn make_frame(counter: u32, key: bool) -> Vec<u8> {
     if key {
         unit(0x67, 10);
         unit(0x68, 4);
-        unit(0x65, 9000);
+        unit(0x65, len * 5);
     } else {
-        unit(0x41, 1800);
+        unit(0x41, len);
     }
     frame
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use gst_video::prelude::*;
+use gst::glib::translate::from_glib_full;
 
 use super::layout::{self, Layout, Rect};
-use super::text::{self, Panel, Style};
+use super::text::{self, Shape, Style};
 use super::{Picture, Scene};
 use crate::media::protocol::View;
 
@@ -20,8 +20,24 @@ const AMBER: u32 = 0xff_d166;
 const GREEN: u32 = 0x2e_c27e;
 const NOTE: u32 = 0x14_213d;
 
+/// An opaque picture, BGRx, without padding.
+#[derive(Clone, Debug)]
+struct Panel {
+    width: usize,
+    height: usize,
+    pixels: Vec<u8>,
+}
+
 /// A panel and where its corner is.
 type Placed = (usize, usize, Panel);
+
+/// What is drawn on.
+pub(super) struct Sheet<'a> {
+    /// BGRx.
+    pub(super) data: &'a mut [u8],
+    /// Bytes in a row.
+    pub(super) stride: usize,
+}
 
 /// What decides all that does not move.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +52,9 @@ struct Key {
 struct Convert {
     from: gst_video::VideoInfo,
     rect: Rect,
-    /// Made when first used; it belongs to the painter's thread.
-    converter: gst_video::VideoConverter,
+    stride: usize,
+    /// `None` when there is no way to convert it.
+    made: Option<(gst_video::VideoConverter, gst_video::VideoInfo)>,
 }
 
 pub(super) struct Canvas {
@@ -78,26 +95,29 @@ impl Canvas {
     }
 
     /// Draws `scene` into a buffer.
-    pub(super) fn draw(
-        &mut self,
-        buffer: usize,
-        frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
-        scene: &Scene,
-    ) {
+    pub(super) fn draw(&mut self, buffer: usize, mut sheet: Sheet<'_>, scene: &Scene) {
+        if sheet.stride < self.width * 4
+            || sheet.data.len() < sheet.stride * (self.height - 1) + self.width * 4
+        {
+            log::error!("the window's buffer is smaller than the window");
+            return;
+        }
         self.settle(scene);
         if self.shown.insert(buffer, self.version) != Some(self.version) {
-            self.ground(frame);
+            for (row, line) in self.base.chunks_exact(self.width * 4).enumerate() {
+                sheet.data[row * sheet.stride..][..line.len()].copy_from_slice(line);
+            }
         }
         if scene.words.view == View::InCall {
             for (place, (id, picture, _)) in self.layout.members.clone().into_iter().zip(&scene.members) {
-                self.picture(u64::from(*id) + 1, picture, place, frame, false);
+                self.picture(u64::from(*id) + 1, picture, place, &mut sheet, false);
             }
         }
         if let (Some((place, framed)), Some(preview)) = (self.layout.preview, &scene.preview) {
-            self.picture(0, preview, place, frame, framed);
+            self.picture(0, preview, place, &mut sheet, framed);
         }
         for (x, y, panel) in &self.over {
-            blit(frame, *x, *y, panel);
+            sheet.blit(*x, *y, panel);
         }
     }
 
@@ -117,189 +137,238 @@ impl Canvas {
             return;
         }
         let view = scene.words.view;
+        let since = std::time::Instant::now();
         self.version += 1;
         self.layout = layout::divide(self.width, self.height, view, scene.members.len());
         self.base = background(self.width, self.height, view);
         self.over.clear();
-        let mut placed = self.words(scene);
-        self.over.append(&mut placed);
+        self.words(scene);
         if view == View::InCall {
-            let unit = self.height / 28;
-            for (place, (_, _, name)) in self.layout.members.clone().into_iter().zip(&scene.members) {
-                let style = Style { size: unit, bold: false, ink: WHITE, paper: NOTE, centred: true };
-                // A name as wide as its letters; Chinese ones are as wide as high.
-                let letters: usize = name.chars().map(|letter| if letter.is_ascii() { 2 } else { 3 }).sum();
-                let width = (letters * unit / 3 + unit * 2).min(place.w / 2);
-                if !name.trim().is_empty()
-                    && let Some(panel) = panel(name, style, width, unit * 2)
-                {
-                    self.over.push((place.x + unit / 2, place.y + place.h - panel.height - unit / 2, panel));
-                }
-            }
+            self.names(scene);
         }
-        let mut placed = self.message(scene);
-        self.over.append(&mut placed);
+        self.message(scene);
         self.key = Some(key);
+        log::debug!("the screen's new layout took {:?}", since.elapsed());
     }
 
-    fn words(&self, scene: &Scene) -> Vec<Placed> {
+    fn words(&mut self, scene: &Scene) {
         let place = self.layout.words;
-        let (headline, detail) = (scene.words.headline.trim(), scene.words.detail.trim());
-        let (size, centred, paper) = match scene.words.view {
-            View::Idle => (self.height / 11, true, None),
-            View::Trouble => (self.height / 13, true, None),
-            View::Waiting => (self.height / 18, true, Some(NOTE)),
-            View::InCall => (self.height / 30, false, Some(NOTE)),
+        let (size, centred) = match scene.words.view {
+            View::Idle => (self.height / 12, true),
+            View::Trouble => (self.height / 14, true),
+            View::Waiting => (self.height / 19, true),
+            View::InCall => (self.height / 28, false),
         };
-        let mut y = place.y;
-        let mut placed = Vec::new();
-        for (text, size, bold, ink) in [(headline, size, true, WHITE), (detail, size * 5 / 9, false, PALE)] {
-            if text.is_empty() {
-                continue;
+        let headline = Style { size, bold: true, ink: WHITE, centred };
+        let detail = Style { size: (size * 5 / 9).max(self.height / 40), bold: false, ink: PALE, centred };
+        let lines = [(scene.words.headline.as_str(), headline), (scene.words.detail.as_str(), detail)];
+        if scene.words.view == View::InCall {
+            if let Some(panel) = note(&lines, place.w, place.h) {
+                self.over.push((place.x, place.y, panel));
             }
-            let left = (place.y + place.h).saturating_sub(y);
-            if left < size {
-                break;
+            return;
+        }
+        // Here nothing moves behind the words, so they become part of the background.
+        let mut base = Sheet { data: &mut self.base, stride: self.width * 4 };
+        let (mut y, end) = (place.y + size / 3, place.y + place.h);
+        if scene.words.view == View::Waiting {
+            base.blit(place.x, place.y, &solid(place.w, place.h, NOTE));
+        }
+        for (text, style) in lines {
+            let left = end.saturating_sub(y);
+            // The headline leaves room for the detail.
+            let most = if style.bold { left * 2 / 3 } else { left };
+            if let Some(shape) = shape(text, style, place.w, most) {
+                base.ink(place.x, y, &shape, style.ink);
+                y += shape.height + size / 3;
             }
-            let paper = paper.unwrap_or_else(|| shade(scene.words.view, y, self.height));
-            let style = Style { size, bold, ink, paper, centred };
-            let most = if bold { left * 2 / 3 } else { left };
-            if let Some(panel) = panel(text, style, place.w, most) {
-                let below = panel.height;
-                placed.push((place.x, y, panel));
-                y += below;
-            }
-        }
-        placed
-    }
-
-    fn message(&self, scene: &Scene) -> Vec<Placed> {
-        let (Some(message), place) = (&scene.message, self.layout.message) else { return Vec::new() };
-        let unit = self.height / 22;
-        let mut panels = Vec::new();
-        let mut left = place.h;
-        let style = Style { size: unit, bold: false, ink: WHITE, paper: NOTE, centred: false };
-        if !message.from.trim().is_empty() {
-            let style = Style { size: unit * 3 / 4, bold: true, ink: AMBER, ..style };
-            panels.extend(panel(&message.from, style, place.w, unit * 2));
-        }
-        left -= panels.first().map_or(0, |panel| panel.height).min(left);
-        panels.extend(panel(&message.text, style, place.w, left));
-        let height: usize = panels.iter().map(|panel| panel.height).sum();
-        let mut y = place.y + place.h - height.min(place.h);
-        let mut placed = vec![(place.x, y.saturating_sub(4), solid(place.w, 4, AMBER))];
-        for panel in panels {
-            let below = panel.height;
-            placed.push((place.x, y, panel));
-            y += below;
-        }
-        placed
-    }
-
-    fn ground(&self, frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>) {
-        let stride = frame.plane_stride()[0].unsigned_abs() as usize;
-        let Ok(data) = frame.plane_data_mut(0) else { return };
-        for (row, line) in self.base.chunks_exact(self.width * 4).enumerate() {
-            if let Some(into) = data.get_mut(row * stride..row * stride + line.len()) {
-                into.copy_from_slice(line);
-            }
-        }
-        if let (Some((place, true)), true) = (self.layout.preview, self.key.as_ref().is_some_and(|key| key.preview)) {
-            let _ = place;
         }
     }
 
-    fn picture(
-        &mut self,
-        key: u64,
-        picture: &Picture,
-        place: Rect,
-        frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
-        framed: bool,
-    ) {
+    fn names(&mut self, scene: &Scene) {
+        let size = self.height / 30;
+        for (place, (_, _, name)) in self.layout.members.iter().zip(&scene.members) {
+            // As wide as its letters; Chinese ones are as wide as high.
+            let letters: usize = name.chars().map(|letter| if letter.is_ascii() { 2 } else { 3 }).sum();
+            let width = (letters * size / 3 + size * 2).min(place.w / 2);
+            let style = Style { size, bold: false, ink: WHITE, centred: true };
+            if let Some(panel) = note(&[(name, style)], width, size * 3) {
+                let y = (place.y + place.h).saturating_sub(panel.height + size / 2);
+                self.over.push((place.x + size / 2, y, panel));
+            }
+        }
+    }
+
+    fn message(&mut self, scene: &Scene) {
+        let (Some(message), place) = (&scene.message, self.layout.message) else { return };
+        let size = self.height / 22;
+        let from = Style { size: size * 3 / 4, bold: true, ink: AMBER, centred: false };
+        let text = Style { size, bold: false, ink: WHITE, centred: false };
+        if let Some(panel) = note(&[(&message.from, from), (&message.text, text)], place.w, place.h) {
+            let y = place.y + place.h - panel.height.min(place.h);
+            self.over.push((place.x, y.saturating_sub(4), solid(panel.width, 4, AMBER)));
+            self.over.push((place.x, y, panel));
+        }
+    }
+
+    fn picture(&mut self, key: u64, picture: &Picture, place: Rect, sheet: &mut Sheet<'_>, framed: bool) {
         let (width, height) = (picture.info.width() as usize, picture.info.height() as usize);
         let mut rect = place.fit(width, height);
         if framed {
             // The small preview sits in the corner, not in the middle of its place.
             rect.x = place.x + place.w - rect.w;
             rect.y = place.y;
-            border(frame, rect);
+            sheet.border(rect);
             rect = rect.inset(2);
         }
-        let known = self.converters.get(&key).is_some_and(|made| made.rect == rect && made.from == picture.info);
+        if rect.w < 2 || rect.h < 2 {
+            return;
+        }
+        let known =
+            self.converters.get(&key).is_some_and(|made| made.is_for(&picture.info, rect, sheet.stride));
         if !known {
-            let mut config = gst_video::VideoConverterConfig::new();
-            config.set_dest_x(rect.x as i32);
-            config.set_dest_y(rect.y as i32);
-            config.set_dest_width(Some(rect.w as i32));
-            config.set_dest_height(Some(rect.h as i32));
-            config.set_fill_border(false);
-            config.set_resampler_method(if framed {
-                gst_video::VideoResamplerMethod::Nearest
-            } else {
-                gst_video::VideoResamplerMethod::Linear
-            });
-            config.set_chroma_resampler_method(gst_video::VideoResamplerMethod::Nearest);
-            config.set_dither_method(gst_video::VideoDitherMethod::None);
-            config.set_chroma_mode(gst_video::VideoChromaMode::None);
-            match gst_video::VideoConverter::new(&picture.info, frame.info(), Some(config)) {
-                Ok(converter) => {
-                    self.converters.insert(key, Convert { from: picture.info.clone(), rect, converter });
-                }
-                Err(error) => {
-                    log::error!("{:?} cannot be shown: {error}", picture.info.format());
-                    return;
-                }
-            }
+            self.converters.insert(key, Convert::new(&picture.info, rect, sheet.stride, framed));
         }
         let Some(made) = self.converters.get(&key) else { return };
-        if let Ok(source) = gst_video::VideoFrameRef::from_buffer_ref_readable(&picture.buffer, &picture.info) {
-            made.converter.frame_ref(&source, frame);
+        let Ok(source) = gst_video::VideoFrameRef::from_buffer_ref_readable(&picture.buffer, &picture.info)
+        else {
+            return;
+        };
+        made.run(&source, sheet);
+    }
+}
+
+impl Convert {
+    fn new(from: &gst_video::VideoInfo, rect: Rect, stride: usize, coarse: bool) -> Self {
+        let mut config = gst_video::VideoConverterConfig::new();
+        config.set_resampler_method(if coarse {
+            gst_video::VideoResamplerMethod::Nearest
+        } else {
+            gst_video::VideoResamplerMethod::Linear
+        });
+        config.set_chroma_resampler_method(gst_video::VideoResamplerMethod::Nearest);
+        config.set_dither_method(gst_video::VideoDitherMethod::None);
+        config.set_chroma_mode(gst_video::VideoChromaMode::None);
+        // The rectangle is a picture of its own, in the window's memory: a converter told of a part of a larger
+        // picture also writes beside it.
+        let into = gst_video::VideoInfo::builder(gst_video::VideoFormat::Bgrx, rect.w as u32, rect.h as u32)
+            .stride(&[stride as i32])
+            .offset(&[0])
+            .size(stride * (rect.h - 1) + rect.w * 4)
+            .build();
+        let made = into
+            .and_then(|into| Ok((gst_video::VideoConverter::new(&still(from), &into, Some(config))?, into)));
+        let made = made.inspect_err(|error| log::error!("{:?} cannot be shown: {error}", from.format())).ok();
+        Self { from: from.clone(), rect, stride, made }
+    }
+
+    fn is_for(&self, from: &gst_video::VideoInfo, rect: Rect, stride: usize) -> bool {
+        self.rect == rect && self.stride == stride && self.from == *from
+    }
+
+    fn run(&self, source: &gst_video::VideoFrameRef<&gst::BufferRef>, sheet: &mut Sheet<'_>) {
+        let Some((converter, into)) = &self.made else { return };
+        let start = self.rect.y * self.stride + self.rect.x * 4;
+        let Some(region) = sheet.data.get_mut(start..start + into.size()) else { return };
+        // SAFETY: the buffer borrows `region` without owning it, and is gone before the borrow ends.
+        let mut window: gst::Buffer = unsafe {
+            from_glib_full(gst::ffi::gst_buffer_new_wrapped_full(
+                0,
+                region.as_mut_ptr().cast(),
+                region.len(),
+                0,
+                region.len(),
+                std::ptr::null_mut(),
+                None,
+            ))
+        };
+        let Some(window) = window.get_mut() else { return };
+        if let Ok(mut target) = gst_video::VideoFrameRef::from_buffer_ref_writable(window, into) {
+            converter.frame_ref(source, &mut target);
         }
     }
 }
 
-/// A text with room around it.
-fn panel(text: &str, style: Style, width: usize, height: usize) -> Option<Panel> {
-    let pad = (style.size * 2 / 5) & !1;
-    if width <= 4 * pad || height <= style.size + 2 * pad {
+impl Sheet<'_> {
+    fn blit(&mut self, x: usize, y: usize, panel: &Panel) {
+        for (row, line) in panel.pixels.chunks_exact(panel.width * 4).enumerate() {
+            if let Some(into) = self
+                .data
+                .get_mut((y + row) * self.stride + x * 4..)
+                .and_then(|data| data.get_mut(..line.len()))
+            {
+                into.copy_from_slice(line);
+            }
+        }
+    }
+
+    fn ink(&mut self, x: usize, y: usize, shape: &Shape, ink: u32) {
+        for (row, line) in shape.cover.chunks_exact(shape.width).enumerate() {
+            let Some(into) = self.data.get_mut((y + row) * self.stride + x * 4..) else { return };
+            for (pixel, cover) in into.chunks_exact_mut(4).zip(line).filter(|(_, cover)| **cover > 0) {
+                for (channel, value) in pixel.iter_mut().enumerate().take(3) {
+                    let (ink, cover) = (ink >> (8 * channel) & 0xff, u32::from(*cover));
+                    *value = ((u32::from(*value) * (255 - cover) + ink * cover) / 255) as u8;
+                }
+            }
+        }
+    }
+
+    fn border(&mut self, rect: Rect) {
+        let (across, down) = (solid(rect.w, 2, PALE), solid(2, rect.h, PALE));
+        self.blit(rect.x, rect.y, &across);
+        self.blit(rect.x, rect.y + rect.h - 2, &across);
+        self.blit(rect.x, rect.y, &down);
+        self.blit(rect.x + rect.w - 2, rect.y, &down);
+    }
+}
+
+/// The same picture without a frame rate: a converter refuses to change that.
+fn still(info: &gst_video::VideoInfo) -> gst_video::VideoInfo {
+    gst_video::VideoInfo::builder(info.format(), info.width(), info.height())
+        .colorimetry(&info.colorimetry())
+        .offset(info.offset())
+        .stride(info.stride())
+        .build()
+        .unwrap_or_else(|_| info.clone())
+}
+
+/// A text's shape; `None` when there is nothing to draw, or no room.
+fn shape(text: &str, style: Style, width: usize, height: usize) -> Option<Shape> {
+    if text.trim().is_empty() || height < style.size {
         return None;
     }
-    let inner = text::draw(text, style, width - 2 * pad, height - 2 * pad)
+    text::draw(text, style, width, height)
         .inspect_err(|error| log::error!("no text on the screen: {error:#}"))
-        .ok()?;
-    let mut panel = solid(inner.width + 2 * pad, inner.height + 2 * pad, style.paper);
-    for (row, line) in inner.pixels.chunks_exact(inner.width * 4).enumerate() {
-        let start = ((row + pad) * panel.width + pad) * 4;
-        panel.pixels[start..start + line.len()].copy_from_slice(line);
+        .ok()
+}
+
+/// Texts one below the other, on an opaque note.
+fn note(lines: &[(&str, Style)], width: usize, height: usize) -> Option<Panel> {
+    let pad = lines.iter().map(|(_, style)| style.size).max()? / 2;
+    let inner = width.checked_sub(2 * pad)?;
+    let mut left = height.saturating_sub(2 * pad);
+    let mut shapes = Vec::new();
+    for (text, style) in lines {
+        if let Some(shape) = shape(text, *style, inner, left) {
+            left = left.saturating_sub(shape.height + pad / 3);
+            shapes.push((shape, style.ink));
+        }
+    }
+    let text: usize = shapes.iter().map(|(shape, _)| shape.height).sum();
+    let gaps = pad / 3 * shapes.len().checked_sub(1)?;
+    let mut panel = solid(width, text + gaps + 2 * pad, NOTE);
+    let mut sheet = Sheet { data: &mut panel.pixels, stride: width * 4 };
+    let mut y = pad;
+    for (shape, ink) in shapes {
+        sheet.ink(pad, y, &shape, ink);
+        y += shape.height + pad / 3;
     }
     Some(panel)
 }
 
 fn solid(width: usize, height: usize, colour: u32) -> Panel {
     Panel { width, height, pixels: colour.to_le_bytes().repeat(width * height) }
-}
-
-fn blit(frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>, x: usize, y: usize, panel: &Panel) {
-    let stride = frame.plane_stride()[0].unsigned_abs() as usize;
-    let (width, height) = (frame.width() as usize, frame.height() as usize);
-    if x + panel.width > width {
-        return;
-    }
-    let Ok(data) = frame.plane_data_mut(0) else { return };
-    for (row, line) in panel.pixels.chunks_exact(panel.width * 4).enumerate().take(height.saturating_sub(y)) {
-        let start = (y + row) * stride + x * 4;
-        data[start..start + line.len()].copy_from_slice(line);
-    }
-}
-
-fn border(frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>, rect: Rect) {
-    let across = solid(rect.w, 2, PALE);
-    let down = solid(2, rect.h, PALE);
-    blit(frame, rect.x, rect.y, &across);
-    blit(frame, rect.x, rect.y + rect.h - 2, &across);
-    blit(frame, rect.x, rect.y, &down);
-    blit(frame, rect.x + rect.w - 2, rect.y, &down);
 }
 
 /// The background's colour at a height.

@@ -58,13 +58,18 @@ pub(super) fn divide(width: usize, height: usize, view: View, members: usize) ->
     let message = Rect { x: width / 8, y: height * 9 / 20, w: width * 3 / 4, h: height / 2 };
     match view {
         View::Idle | View::Trouble => {
-            let words = Rect { x: width / 10, y: height * 2 / 5, w: width * 4 / 5, h: height * 2 / 5 };
+            let words = Rect { x: width / 12, y: height * 3 / 8, w: width * 5 / 6, h: height / 2 };
             Layout { words, message, ..Layout::default() }
         }
         View::Waiting => {
             let picture = Rect { h: height - bar, ..whole };
             let words = Rect { y: height - bar, h: bar, ..whole };
-            Layout { preview: Some((picture, false)), words, message: Rect { h: height - bar - message.y, ..message }, ..Layout::default() }
+            Layout {
+                preview: Some((picture, false)),
+                words,
+                message: Rect { h: height - bar - message.y, ..message },
+                ..Layout::default()
+            }
         }
         View::InCall => {
             let (columns, rows) = match members {
@@ -74,8 +79,9 @@ pub(super) fn divide(width: usize, height: usize, view: View, members: usize) ->
                 _ => (3, members.div_ceil(3)),
             };
             let (w, h) = (width / columns, height / rows);
-            let members =
-                (0..members).map(|index| Rect { x: index % columns * w, y: index / columns * h, w, h }).collect();
+            let members = (0..members)
+                .map(|index| Rect { x: index % columns * w, y: index / columns * h, w, h })
+                .collect();
             let small = Rect { x: 0, y: 0, w: width / 5, h: height / 5 };
             let margin = height / 40;
             let preview = Rect { x: width - small.w - margin, y: margin, ..small };

@@ -12,54 +12,57 @@ const FONTS: &str = "Noto Sans CJK SC, WenQuanYi Zen Hei, Sans";
 /// How long drawing a text may take; the first has to read the fonts.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(5);
 
-/// An opaque picture of a text, BGRx.
+/// The shape of a text: how much of each pixel it covers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Panel {
+pub(super) struct Shape {
     /// Pixels.
     pub(super) width: usize,
     /// Pixels.
     pub(super) height: usize,
-    /// Four bytes a pixel, without padding.
-    pub(super) pixels: Vec<u8>,
+    /// From 0 to 255, without padding.
+    pub(super) cover: Vec<u8>,
 }
 
 /// How a text is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Style {
-    /// Height of the letters, pixels.
+    /// Height of the letters, pixels; less when the text would not fit.
     pub(super) size: usize,
     /// Bold.
     pub(super) bold: bool,
     /// Of the letters, RGB.
     pub(super) ink: u32,
-    /// Behind them, RGB.
-    pub(super) paper: u32,
     /// In the middle, or from the left.
     pub(super) centred: bool,
 }
 
-/// Draws a text into a panel `width` wide and as high as it needs, at most `height`. What does not fit is cut and ends
-/// in an ellipsis.
+/// Draws a text `width` wide and as high as it needs, at most `height`. What does not fit is set smaller, down to two
+/// thirds, then cut, and ends in an ellipsis.
 ///
 /// # Errors
 /// When Pango is not there.
-pub(super) fn draw(text: &str, style: Style, width: usize, height: usize) -> Result<Panel> {
+pub(super) fn draw(text: &str, style: Style, width: usize, height: usize) -> Result<Shape> {
     font_check(text);
     let text = tidy(text);
     let (width, height) = (width.max(32) & !1, height.max(16) & !1);
+    let smallest = (style.size * 2 / 3).max(8);
     // A letter is seldom narrower than a third of its height, so no more than this can fit: bounds Pango's work.
-    let most = (width * 3 / style.size.max(1) + 1) * (height / style.size.max(1) + 1);
+    let most = (width * 3 / smallest + 1) * (height / smallest + 1);
     let mut letters: Vec<char> = text.chars().collect();
     let mut cut = letters.len() > most;
+    let mut size = if cut { smallest } else { style.size.max(8) };
     letters.truncate(most);
     loop {
         let shown: String = letters.iter().collect();
         let shown = if cut { format!("{}…", shown.trim_end()) } else { shown };
-        let (panel, bottom) = render(&shown, style, width, height)?;
-        if bottom <= height || letters.len() < 8 {
-            let height = bottom.clamp(2, height) & !1;
-            let pixels = panel[..width * height * 4].to_vec();
-            return Ok(Panel { width, height, pixels });
+        let (cover, bottom) = render(&shown, Style { size, ..style }, width, height)?;
+        if bottom <= height || letters.len() < 4 {
+            let height = bottom.clamp(2, height);
+            return Ok(Shape { width, height, cover: cover[..width * height].to_vec() });
+        }
+        if size > smallest {
+            size = (size * 5 / 6).max(smallest);
+            continue;
         }
         cut = true;
         let keep = letters.len() * height / bottom.max(1);
@@ -84,7 +87,7 @@ fn tidy(text: &str) -> String {
 /// Draws on a canvas twice as high as allowed, so that what is too much can be seen; the pixels, and where the text ends.
 fn render(text: &str, style: Style, width: usize, height: usize) -> Result<(Vec<u8>, usize)> {
     let tall = height * 2;
-    let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Bgrx, width as u32, tall as u32)
+    let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, width as u32, tall as u32)
         .fps(gst::Fraction::new(1, 1))
         .build()?;
     plugins::load("pango")?;
@@ -107,25 +110,26 @@ fn render(text: &str, style: Style, width: usize, height: usize) -> Result<(Vec<
     )?;
     overlay.set_property("font-desc", format!("{FONTS} {weight}{}px", style.size));
     overlay.set_property("text", gst::glib::markup_escape_text(text).as_str());
-    overlay.set_property("color", 0xff00_0000 | style.ink);
     let output = gst_app::AppSink::builder().sync(false).enable_last_sample(false).build();
     pipeline.add_many([input.upcast_ref(), &overlay, output.upcast_ref()])?;
     gst::Element::link_many([input.upcast_ref(), &overlay, output.upcast_ref()])?;
     pipeline.set_state(gst::State::Playing)?;
 
-    let ink: Vec<u8> = style.paper.to_le_bytes().iter().copied().cycle().take(info.size()).collect();
-    let mut canvas = gst::Buffer::from_mut_slice(ink);
+    let mut canvas = gst::Buffer::from_mut_slice(vec![0; info.size()]);
     if let Some(canvas) = canvas.get_mut() {
         canvas.set_pts(gst::ClockTime::ZERO);
         canvas.set_duration(gst::ClockTime::SECOND);
     }
     input.push_buffer(canvas)?;
     let sample = output.try_pull_sample(PATIENCE);
-    let bottom = overlay.property::<i32>("text-y") + overlay.property::<i32>("text-height");
+    let bottom =
+        i64::from(overlay.property::<i32>("text-y")) + i64::from(overlay.property::<u32>("text-height"));
     pipeline.set_state(gst::State::Null)?;
     let sample = sample.context("Pango draws nothing")?;
     let data = sample.buffer().context("no picture of the text")?.map_readable()?;
-    Ok((data.to_vec(), bottom.max(0) as usize))
+    let stride = info.stride()[0] as usize;
+    let cover = data.chunks(stride).take(tall).flat_map(|row| &row[..width]).copied().collect();
+    Ok((cover, bottom.max(0) as usize))
 }
 
 /// Says once when Chinese cannot be shown.

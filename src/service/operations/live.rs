@@ -21,7 +21,9 @@ pub(super) fn merge_stream(call: &Call<'_>) -> Outcome {
     match call.fields.get("mergeParams") {
         None => Err(Refused::request("mergeParams is absent")),
         Some(Value::Object(_)) => success(json!({ "result": {} })),
-        Some(Value::String(text)) if serde_json::from_str::<Value>(text).is_ok() => success(json!({ "result": {} })),
+        Some(Value::String(text)) if serde_json::from_str::<Value>(text).is_ok() => {
+            success(json!({ "result": {} }))
+        }
         Some(_) => Err(Refused::new(BAD_MERGE_PARAMS, "mergeParams is not JSON")),
     }
 }

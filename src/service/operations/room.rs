@@ -29,7 +29,8 @@ pub(super) fn get_room_list(call: &Call<'_>) -> Outcome {
     let index = call.fields.number("index")?.max(0).unsigned_abs();
     let (count, index) = (usize::try_from(count).unwrap_or(0), usize::try_from(index).unwrap_or(usize::MAX));
     let rooms: Vec<Value> = call.office.with(|state, now| {
-        let seen = state.rooms.list(call.kind).filter(|(name, _)| call.office.roles.may_see(call.user, &name.id));
+        let seen =
+            state.rooms.list(call.kind).filter(|(name, _)| call.office.roles.may_see(call.user, &name.id));
         seen.skip(index)
             .take(count)
             .map(|(name, room)| {
@@ -128,9 +129,10 @@ pub(super) fn pusher_heartbeat(call: &Call<'_>) -> Outcome {
 fn room_info(call: &Call<'_>) -> Result<Option<String>, Refused> {
     let info = call.fields.optional("roomInfo", usize::MAX)?;
     match &info {
-        Some(info) if info.len() > ROOM_INFO_LIMIT => {
-            Err(Refused::new(code::ROOM_INFO_TOO_LONG, format!("roomInfo is longer than {ROOM_INFO_LIMIT} bytes")))
-        }
+        Some(info) if info.len() > ROOM_INFO_LIMIT => Err(Refused::new(
+            code::ROOM_INFO_TOO_LONG,
+            format!("roomInfo is longer than {ROOM_INFO_LIMIT} bytes"),
+        )),
         _ => Ok(info),
     }
 }

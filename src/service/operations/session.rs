@@ -25,12 +25,15 @@ fn refused(message: impl Into<String>) -> Refused {
 
 /// Checks the ticket and gives out a token; an earlier one of this user ends.
 pub(in super::super) fn login(office: &Office, query: &QueryFields, source: IpAddr) -> Outcome {
-    let (Some(user), Some(app), Some(user_sig)) = (query.get("userID"), query.get("sdkAppID"), query.get("userSig"))
+    let (Some(user), Some(app), Some(user_sig)) =
+        (query.get("userID"), query.get("sdkAppID"), query.get("userSig"))
     else {
         return Err(refused("login needs userID, sdkAppID and userSig"));
     };
     if user.len() > USER_ID_LIMIT || user.chars().any(char::is_control) {
-        return Err(refused(format!("userID must have at most {USER_ID_LIMIT} bytes and no control characters")));
+        return Err(refused(format!(
+            "userID must have at most {USER_ID_LIMIT} bytes and no control characters"
+        )));
     }
     if app.parse() != Ok(office.sdk_app_id) {
         return Err(refused(format!("this server is for sdkAppID {}", office.sdk_app_id)));

@@ -157,6 +157,8 @@ export class Call {
     if (this.#tiles.size > 0) {
       call.alone = null;
     } else if (!call.alone) {
+      delete call.readings.play;
+      this.#drawQuality();
       const inTrouble = call.troubles.size > 0 || performance.now() - call.troubleAt < TROUBLE_REMEMBERED_MS;
       call.alone = { until: performance.now() + (inTrouble ? ALONE_AFTER_TROUBLE_MS : ALONE_MS) };
     }
@@ -260,8 +262,9 @@ export class Call {
   }
 }
 
-function toggle(button, pressed, label) {
-  button.setAttribute('aria-pressed', String(pressed));
+// The label says what a press does, so `aria-pressed` would say it twice.
+function toggle(button, isOff, label) {
+  button.dataset.off = String(isOff);
   say(button, label);
 }
 

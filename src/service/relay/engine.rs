@@ -31,6 +31,8 @@ pub(super) enum Command {
     Add(Box<Session>, oneshot::Sender<()>),
     /// Ends sessions that the directory no longer has.
     Close(Vec<u64>),
+    /// Ends all sessions; answered when every client was told.
+    Stop(oneshot::Sender<()>),
     /// Restarts ICE, or confirms that `ufrag` is the session's current one (then without new credentials).
     Ice { id: u64, ufrag: String, pwd: String, reply: oneshot::Sender<Result<IceState, Bad>> },
 }
@@ -52,6 +54,8 @@ struct Stream {
     /// A key frame that players want and the publisher was not asked for yet.
     wanted: Option<KeyframeRequestKind>,
     asked: Option<Instant>,
+    /// The publisher was told of a limit.
+    limited: bool,
 }
 
 /// All sessions and how packets find them.
@@ -96,6 +100,10 @@ impl Engine {
                 for id in ids {
                     self.end(id, "closed", now, sink);
                 }
+            }
+            Command::Stop(reply) => {
+                self.shut_down(now, sink);
+                let _ = reply.send(());
             }
             Command::Ice { id, ufrag, pwd, reply } => {
                 let _ = reply.send(self.ice(id, &ufrag, &pwd, now, sink));
@@ -287,6 +295,9 @@ impl Engine {
                     self.end(id, "nobody publishes its stream any more", now, sink);
                     return;
                 }
+                if happened.measured {
+                    self.tell_limit(&name, now, sink);
+                }
             }
         }
         self.ask_key_frame(&name, now, sink);
@@ -361,6 +372,22 @@ impl Engine {
             stream.asked = Some(now);
             stream.wanted = None;
         }
+    }
+
+    /// Tells the publisher what its slowest player can take; again and again while there is a limit, as REMB expects.
+    fn tell_limit(&mut self, name: &Arc<str>, now: Instant, sink: &mut Sink<'_>) {
+        let Some(stream) = self.streams.get_mut(name) else { return };
+        let Some(publisher) = stream.publisher else { return };
+        let players = stream.players.iter().filter_map(|id| self.sessions.get(id));
+        let limit = players.map(Session::limit).fold(f64::INFINITY, f64::min);
+        if limit.is_infinite() && !stream.limited {
+            return;
+        }
+        if limit.is_finite() != stream.limited {
+            log::info!("relay: the slowest player of {name} takes {:.0} kbit/s", limit / 1000.0);
+        }
+        stream.limited = limit.is_finite();
+        self.step(publisher, now, sink, &mut Happened::default(), |session| session.set_limit(limit, now));
     }
 
     /// Ends a session and forgets everything about it.

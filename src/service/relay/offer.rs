@@ -15,14 +15,11 @@ pub(super) const MAX_SDP: usize = 64 * 1024;
 /// More m-lines than any client of ours makes.
 const MAX_SECTIONS: usize = 16;
 
+const SDES_MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 /// The header extensions that are of use to a forwarding relay; all others are left out of the answer.
-const EXTENSIONS: [&str; 4] = [
-    "urn:ietf:params:rtp-hdrext:sdes:mid",
-    TWCC,
-    "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-    "urn:3gpp:video-orientation",
-];
+const EXTENSIONS: [&str; 4] =
+    [SDES_MID, TWCC, "urn:ietf:params:rtp-hdrext:ssrc-audio-level", "urn:3gpp:video-orientation"];
 
 /// What the client of a session does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,10 +53,17 @@ pub(super) enum Bad {
 #[derive(Clone, Debug)]
 pub(super) struct Track {
     pub(super) mid: Mid,
-    pub(super) pt: Pt,
-    pub(super) fir: bool,
+    pub(super) pt: u8,
+    pub(super) rtx: Option<u8>,
+    pub(super) nack: bool,
     pub(super) pli: bool,
-    pub(super) rtx: bool,
+    pub(super) fir: bool,
+    /// A publisher's packets say to which section they belong; without it they are known by SSRC or payload type.
+    pub(super) by_mid: bool,
+    /// The SSRC that a publisher announced.
+    pub(super) ssrc: Option<u32>,
+    /// The SSRC it announced for resends.
+    pub(super) rtx_ssrc: Option<u32>,
 }
 
 /// What was made of an offer.
@@ -74,6 +78,8 @@ pub(super) struct Plan {
     pub(super) ufrag: String,
     /// In the offer's order: an accepted mid, or the text of a refused section.
     layout: Vec<Slot>,
+    /// H.264 parameters that str0m answers with though the offer was silent about them: text in the answer, and what it becomes.
+    unsaid: Option<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -168,7 +174,7 @@ pub(super) fn is_ice(text: &str, least: usize) -> bool {
 ///
 /// Constrained baseline first because every board and browser has it (design section 4), packetization mode 1
 /// before 0 because mode 0 cannot split a slice that is larger than a packet.
-fn h264_rank(fmtp: Option<&str>) -> Option<(u8, u32, Option<u32>)> {
+fn h264_rank(fmtp: Option<&str>) -> Option<(u8, u8, Option<u32>)> {
     let fmtp = fmtp.unwrap_or_default();
     let mode = match parameter(fmtp, "packetization-mode") {
         None | Some("0") => 0,
@@ -191,7 +197,7 @@ fn h264_rank(fmtp: Option<&str>) -> Option<(u8, u32, Option<u32>)> {
         Some((0x64, 0)) => 4,
         Some(_) => return None,
     };
-    Some(((1 - mode) * 8 + profile, u32::from(mode), level))
+    Some(((1 - mode) * 8 + profile, mode, level))
 }
 
 /// Splits an SDP into its session part and its sections; `None` if it is none.
@@ -264,31 +270,40 @@ impl Plan {
             video: None,
             ufrag: ufrag.to_owned(),
             layout: vec![],
+            unsaid: None,
         };
         let mut taken = Taken::default();
         let mut body = String::new();
-        for section in &sections {
-            let mid = section.mid().filter(|mid| !plan.has(mid));
-            let in_bundle = mid.is_some_and(|mid| sections.len() == 1 || bundled.contains(&mid));
-            let wanted = match role {
-                Role::Publisher => matches!(section.direction(), "sendrecv" | "sendonly"),
-                Role::Player => matches!(section.direction(), "sendrecv" | "recvonly"),
-            };
-            let accepted = mid
-                .filter(|_| in_bundle && wanted && section.proto == "UDP/TLS/RTP/SAVPF")
-                .and_then(|mid| plan.take(section, mid, role, &mut taken, &mut body));
-            plan.layout.push(match accepted {
-                Some(mid) => {
+        let choices: Vec<Option<Choice>> = sections
+            .iter()
+            .map(|section| {
+                let mid = section.mid()?;
+                let in_bundle = sections.len() == 1 || bundled.contains(&mid);
+                let wanted = match role {
+                    Role::Publisher => matches!(section.direction(), "sendrecv" | "sendonly"),
+                    Role::Player => matches!(section.direction(), "sendrecv" | "recvonly"),
+                };
+                // Main payload types first: a resend type that collides with one of them is the one to lose
+                // (webrtcbin 1.22 hands out the same number twice).
+                let usable = in_bundle && wanted && section.proto == "UDP/TLS/RTP/SAVPF" && taken.mid(mid);
+                Choice::of(section).filter(|choice| usable && taken.kind(choice.video) && taken.pt(choice.pt))
+            })
+            .collect();
+        for (section, choice) in sections.iter().zip(choices) {
+            let slot = match choice.zip(section.mid()) {
+                Some((choice, mid)) => {
+                    plan.take(section, choice, mid, role, &mut taken, &mut body);
                     // Credentials and fingerprint in each section, as bundled offers carry them.
                     let _ = write!(
                         body,
                         "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\na=fingerprint:sha-256 {fingerprint}\r\n\
                          a=setup:{setup}\r\n"
                     );
-                    Slot::Accepted(mid)
+                    Slot::Accepted(mid.to_owned())
                 }
                 None => Slot::Refused(refusal(section)),
-            });
+            };
+            plan.layout.push(slot);
         }
         if plan.audio.is_none() && plan.video.is_none() {
             return Err(Bad::NothingUsable(match role {
@@ -304,10 +319,6 @@ impl Plan {
         Ok(plan)
     }
 
-    fn has(&self, mid: &str) -> bool {
-        self.accepted().any(|m| m == mid)
-    }
-
     fn accepted(&self) -> impl Iterator<Item = &str> {
         self.layout.iter().filter_map(|slot| match slot {
             Slot::Accepted(mid) => Some(mid.as_str()),
@@ -315,118 +326,85 @@ impl Plan {
         })
     }
 
-    /// Takes the section if it holds what the relay forwards, and writes it.
+    /// Takes the section as chosen, and writes it.
     fn take(
         &mut self,
         section: &Section<'_>,
+        choice: Choice,
         mid: &str,
         role: Role,
         taken: &mut Taken,
         out: &mut String,
-    ) -> Option<String> {
-        let (pt, codec, mode_and_level) = match section.media {
-            "audio" if self.audio.is_none() => {
-                let (pt, _) = section
-                    .maps()
-                    .find(|(pt, map)| usable(*pt) && map.eq_ignore_ascii_case("opus/48000/2"))?;
-                (pt, Codec::Opus, None)
-            }
-            "video" if self.video.is_none() => section
-                .maps()
-                .filter(|(pt, map)| usable(*pt) && map.eq_ignore_ascii_case("H264/90000"))
-                .filter_map(|(pt, _)| {
-                    h264_rank(section.fmtp(pt)).map(|(rank, mode, level)| (rank, pt, mode, level))
-                })
-                .min_by_key(|(rank, ..)| *rank)
-                .map(|(_, pt, mode, level)| (pt, Codec::H264, Some((mode, level))))?,
-            _ => return None,
-        };
-        if !taken.pt(pt) {
-            return None;
-        }
-        let video = codec == Codec::H264;
+    ) {
+        let Choice { video, pt, mode, level, .. } = choice;
         let rtx = section.rtx_of(pt).filter(|rtx| video && taken.pt(*rtx));
-        let fmtp = section.fmtp(pt);
-
-        let format = match mode_and_level {
-            Some((mode, level)) => FormatParams {
-                level_asymmetry_allowed: Some(true),
-                packetization_mode: Some(u8::try_from(mode).unwrap_or(1)),
-                profile_level_id: Some(level.unwrap_or(0x42_00_1f)),
-                ..FormatParams::default()
-            },
-            None => FormatParams {
-                min_p_time: Some(10),
-                use_inband_fec: Some(true),
-                stereo: fmtp.and_then(|f| parameter(f, "stereo")).map(|v| v == "1"),
-                ..FormatParams::default()
-            },
-        };
-        let (clock, channels) =
-            if video { (Frequency::NINETY_KHZ, None) } else { (Frequency::FORTY_EIGHT_KHZ, Some(2)) };
-        self.codecs.add_config(pt.into(), rtx.map(Pt::from), codec, clock, channels, format);
-        let params = self.codecs.last_mut()?;
         let (nack, pli, fir) =
             (section.feedback(pt, "nack"), section.feedback(pt, "nack pli"), section.feedback(pt, "ccm fir"));
-        params.set_fb_nack(video && nack);
-        params.set_fb_pli(video && pli);
-        params.set_fb_fir(video && fir);
-        params.set_fb_remb(section.feedback(pt, "goog-remb"));
-        params.set_fb_transport_cc(section.feedback(pt, "transport-cc"));
-
         let media = if video { "video" } else { "audio" };
+        let map = if video { "H264/90000" } else { "opus/48000/2" };
+        let direction = if role == Role::Publisher { "sendonly" } else { "recvonly" };
         let _ = write!(out, "m={media} 9 UDP/TLS/RTP/SAVPF {pt}");
         if let Some(rtx) = rtx {
             let _ = write!(out, " {rtx}");
         }
-        let direction = if role == Role::Publisher { "sendonly" } else { "recvonly" };
         let _ = write!(out, "\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\n");
-        for attribute in &section.attributes {
-            if let Some((id, uri)) = extension(attribute)
-                && taken.extension(id, uri)
-            {
+        let mut by_mid = false;
+        for (id, uri) in section.attributes.iter().filter_map(|a| extension(a)) {
+            if taken.extension(id, uri) {
+                by_mid |= uri == SDES_MID;
                 let _ = write!(out, "a=extmap:{id} {uri}\r\n");
             }
         }
-        let map = if video { "H264/90000" } else { "opus/48000/2" };
         let _ = write!(out, "a=rtpmap:{pt} {map}\r\n");
         for kind in ["nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"] {
             if section.feedback(pt, kind) {
                 let _ = write!(out, "a=rtcp-fb:{pt} {kind}\r\n");
             }
         }
-        match mode_and_level {
-            Some((mode, level)) => {
-                let _ = write!(out, "a=fmtp:{pt} level-asymmetry-allowed=1;packetization-mode={mode}");
-                if let Some(level) = level {
-                    let _ = write!(out, ";profile-level-id={level:06x}");
-                }
-                out.push_str("\r\n");
+        let (clock, channels, format);
+        if video {
+            let profile = level.unwrap_or(0x42_00_1f);
+            let _ = write!(out, "a=fmtp:{pt} level-asymmetry-allowed=1;packetization-mode={mode}");
+            if level.is_some() {
+                let _ = write!(out, ";profile-level-id={profile:06x}");
+            } else {
+                // A webrtcbin whose encoder has not run yet: what it is told that it did not say may not fit what comes out.
+                let said = format!(
+                    "a=fmtp:{pt} level-asymmetry-allowed=1;packetization-mode={mode};profile-level-id={profile:06x}\r\n"
+                );
+                let instead = section.fmtp(pt).map(|_| format!("a=fmtp:{pt} packetization-mode={mode}\r\n"));
+                self.unsaid = Some((said, instead.unwrap_or_default()));
             }
-            None => {
-                let _ = write!(out, "a=fmtp:{pt} minptime=10;useinbandfec=1\r\n");
-            }
+            out.push_str("\r\n");
+            format = FormatParams {
+                level_asymmetry_allowed: Some(true),
+                packetization_mode: Some(mode),
+                profile_level_id: Some(profile),
+                ..FormatParams::default()
+            };
+            (clock, channels) = (Frequency::NINETY_KHZ, None);
+        } else {
+            let _ = write!(out, "a=fmtp:{pt} minptime=10;useinbandfec=1\r\n");
+            format =
+                FormatParams { min_p_time: Some(10), use_inband_fec: Some(true), ..FormatParams::default() };
+            (clock, channels) = (Frequency::FORTY_EIGHT_KHZ, Some(2));
         }
         if let Some(rtx) = rtx {
             let _ = write!(out, "a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={pt}\r\n");
         }
-        if role == Role::Publisher {
-            let by_mid = taken.extensions.iter().any(|(_, uri)| uri == EXTENSIONS[0]);
-            sources(section, rtx.is_some(), by_mid, out);
+        let codec = if video { Codec::H264 } else { Codec::Opus };
+        self.codecs.add_config(pt.into(), rtx.map(Pt::from), codec, clock, channels, format);
+        if let Some(params) = self.codecs.last_mut() {
+            params.set_fb_nack(video && nack);
+            params.set_fb_pli(video && pli);
+            params.set_fb_fir(video && fir);
+            params.set_fb_remb(section.feedback(pt, "goog-remb"));
+            params.set_fb_transport_cc(section.feedback(pt, "transport-cc"));
         }
-        let track = Track {
-            mid: Mid::from(mid),
-            pt: pt.into(),
-            fir: video && fir,
-            pli: video && pli,
-            rtx: rtx.is_some(),
-        };
-        if video {
-            self.video = Some(track)
-        } else {
-            self.audio = Some(track)
-        }
-        Some(mid.to_owned())
+        let (ssrc, rtx_ssrc) =
+            if role == Role::Publisher { sources(section, rtx.is_some(), by_mid, out) } else { (None, None) };
+        let track = Track { mid: Mid::from(mid), pt, rtx, nack, pli, fir, by_mid, ssrc, rtx_ssrc };
+        if video { self.video = Some(track) } else { self.audio = Some(track) }
     }
 
     /// Puts the refused m-lines back into str0m's answer, in the offer's order.
@@ -451,18 +429,82 @@ impl Plan {
                 Slot::Refused(text) => out.push_str(text),
             }
         }
+        if let Some((said, instead)) = &self.unsaid {
+            out = out.replace(said, instead);
+        }
+        // str0m gives each section a stream of its own, but browsers keep lips and voice together only within one.
+        let mut streams = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("a=msid-semantic: WMS "))
+            .unwrap_or_default()
+            .split_ascii_whitespace();
+        if let Some(first) = streams.next() {
+            for other in streams {
+                out = out.replace(&format!(" {other}\r\n"), "\r\n").replace(other, first);
+            }
+        }
         out
+    }
+}
+
+/// What is taken of a section.
+#[derive(Clone, Copy, Debug)]
+struct Choice {
+    video: bool,
+    pt: u8,
+    /// H.264 packetization mode.
+    mode: u8,
+    /// H.264 profile-level-id, if the offer has one.
+    level: Option<u32>,
+}
+
+impl Choice {
+    fn of(section: &Section<'_>) -> Option<Self> {
+        let maps = section.maps().filter(|(pt, _)| usable(*pt));
+        match section.media {
+            "audio" => maps
+                // RFC 7587 wants "/2"; a webrtcbin that has not encoded yet leaves it out.
+                .filter(|(_, map)| {
+                    map.eq_ignore_ascii_case("opus/48000/2") || map.eq_ignore_ascii_case("opus/48000")
+                })
+                .map(|(pt, _)| Self { video: false, pt, mode: 0, level: None })
+                .next(),
+            "video" => maps
+                .filter(|(_, map)| map.eq_ignore_ascii_case("H264/90000"))
+                .filter_map(|(pt, _)| {
+                    h264_rank(section.fmtp(pt)).map(|(rank, mode, level)| (rank, pt, mode, level))
+                })
+                .min_by_key(|(rank, ..)| *rank)
+                .map(|(_, pt, mode, level)| Self { video: true, pt, mode, level }),
+            _ => None,
+        }
     }
 }
 
 /// Payload types and extension numbers that are in use: a number has one meaning in a bundle.
 #[derive(Default)]
 struct Taken {
+    mids: Vec<String>,
+    audio: bool,
+    video: bool,
     payloads: Vec<u8>,
     extensions: Vec<(u8, String)>,
 }
 
 impl Taken {
+    fn mid(&mut self, mid: &str) -> bool {
+        let free = self.mids.iter().all(|m| m != mid);
+        if free {
+            self.mids.push(mid.to_owned());
+        }
+        free
+    }
+
+    /// One section of each kind.
+    fn kind(&mut self, video: bool) -> bool {
+        !std::mem::replace(if video { &mut self.video } else { &mut self.audio }, true)
+    }
+
     fn pt(&mut self, pt: u8) -> bool {
         let free = !self.payloads.contains(&pt);
         if free {
@@ -499,8 +541,8 @@ fn sha256(value: &str) -> Option<&str> {
     good.then_some(bytes)
 }
 
-/// The publisher's announced SSRCs: the first, and its RTX partner.
-fn sources(section: &Section<'_>, rtx: bool, by_mid: bool, out: &mut String) {
+/// The publisher's announced SSRCs: the first, and its RTX partner. Written only as far as str0m should rely on them.
+fn sources(section: &Section<'_>, rtx: bool, by_mid: bool, out: &mut String) -> (Option<u32>, Option<u32>) {
     let mut ssrcs: Vec<u32> = vec![];
     for attribute in &section.attributes {
         let ssrc = attribute
@@ -521,21 +563,16 @@ fn sources(section: &Section<'_>, rtx: bool, by_mid: bool, out: &mut String) {
     });
     let pair =
         pair.filter(|(main, repair)| rtx && main != repair && ssrcs.contains(main) && ssrcs.contains(repair));
-    match pair {
-        Some((main, repair)) => {
-            let _ = write!(
-                out,
-                "a=ssrc-group:FID {main} {repair}\r\na=ssrc:{main} cname:p\r\na=ssrc:{repair} cname:p\r\n"
-            );
+    let (main, repair) =
+        pair.map_or((ssrcs.first().copied(), None), |(main, repair)| (Some(main), Some(repair)));
+    // An RTX payload type without announced pair: str0m finds both by mid and payload type.
+    if let Some(main) = main.filter(|_| pair.is_some() || !rtx || !by_mid) {
+        if let Some(repair) = repair {
+            let _ = write!(out, "a=ssrc-group:FID {main} {repair}\r\na=ssrc:{repair} cname:p\r\n");
         }
-        // An RTX payload type without announced pair: let str0m find both by mid and payload type.
-        None if rtx && by_mid => {}
-        None => {
-            if let Some(main) = ssrcs.first() {
-                let _ = write!(out, "a=ssrc:{main} cname:p\r\n");
-            }
-        }
+        let _ = write!(out, "a=ssrc:{main} cname:p\r\n");
     }
+    (main, repair)
 }
 
 /// A section with port 0 (RFC 3264 section 6).
@@ -551,4 +588,137 @@ fn refusal(section: &Section<'_>) -> String {
         let _ = write!(text, "a=mid:{mid}\r\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CHROMIUM: &str = "v=0\r\no=- 461 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\n\
+a=msid-semantic: WMS x\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
+a=candidate:1 1 udp 2113937151 a1b2.local 41000 typ host generation 0\r\n\
+a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=ice-options:trickle\r\n\
+a=fingerprint:sha-256 AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99\r\n\
+a=setup:actpass\r\na=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+a=sendrecv\r\na=msid:x y\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n\
+a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\na=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\n\
+m=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104 109 114 39 40\r\nb=AS:2000\r\nb=TIAS:2000000\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n\
+a=setup:actpass\r\na=mid:1\r\na=extmap:14 urn:ietf:params:rtp-hdrext:toffset\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\na=sendonly\r\na=rtcp-mux\r\n\
+a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:103 H264/90000\r\na=rtcp-fb:103 nack\r\n\
+a=fmtp:103 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\r\na=rtpmap:104 rtx/90000\r\na=fmtp:104 apt=103\r\n\
+a=rtpmap:109 H264/90000\r\na=rtcp-fb:109 nack\r\na=rtcp-fb:109 nack pli\r\na=rtcp-fb:109 goog-remb\r\n\
+a=fmtp:109 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\na=rtpmap:114 rtx/90000\r\na=fmtp:114 apt=109\r\n\
+a=rtpmap:39 H264/90000\r\na=fmtp:39 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f\r\n\
+a=rtpmap:40 rtx/90000\r\na=fmtp:40 apt=39\r\na=ssrc-group:FID 11 12\r\na=ssrc:11 cname:c\r\na=ssrc:12 cname:c\r\n";
+
+    #[test]
+    fn a_browsers_offer_yields_constrained_baseline_with_resends_and_opus() {
+        let plan = Plan::make(CHROMIUM, Role::Publisher).unwrap();
+        let (audio, video) = (plan.audio.as_ref().unwrap(), plan.video.as_ref().unwrap());
+        assert_eq!((audio.pt, video.pt, video.rtx), (111, 109, Some(114)));
+        assert!(video.nack && video.pli && !video.fir && video.by_mid);
+        assert_eq!((video.ssrc, video.rtx_ssrc), (Some(11), Some(12)));
+        for absent in ["candidate", "VP8", "toffset", "a1b2", "b=", "sendrecv"] {
+            assert!(!plan.sdp.contains(absent), "{absent} in\n{}", plan.sdp);
+        }
+    }
+
+    #[test]
+    fn every_profile_that_boards_offer_is_taken_and_the_best_first() {
+        let rank = |fmtp: &str| h264_rank(Some(fmtp)).map(|(rank, ..)| rank);
+        let order = [
+            "packetization-mode=1;profile-level-id=42e01f",
+            "packetization-mode=1;profile-level-id=42001f",
+            "packetization-mode=1;profile-level-id=4d0028",
+            "packetization-mode=1;profile-level-id=640c1f",
+            "packetization-mode=1;profile-level-id=64001f",
+            "packetization-mode=0;profile-level-id=42e01f",
+            "profile-level-id=4D001F",
+        ];
+        let ranks: Vec<u8> = order.map(|fmtp| rank(fmtp).unwrap()).into();
+        assert!(ranks.is_sorted_by(|a, b| a < b), "{ranks:?}");
+        assert_eq!(
+            rank("profile-level-id=42c01e;packetization-mode=1"),
+            Some(0),
+            "x264 and openh264 write 42c0"
+        );
+        assert!(rank("").is_some(), "webrtcbin before its encoder ran");
+        for bad in [
+            "packetization-mode=2",
+            "profile-level-id=f4001f",
+            "profile-level-id=zz",
+            "profile-level-id=+2e01f",
+        ] {
+            assert_eq!(rank(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn refused_sections_keep_their_place_in_the_answer() {
+        let offer = format!(
+            "{}m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n",
+            CHROMIUM.replace("BUNDLE 0 1", "BUNDLE 0 1 2").replace("opus/48000", "speex/16000")
+        );
+        let plan = Plan::make(&offer, Role::Publisher).unwrap();
+        let answer = plan.complete("v=0\r\nt=0 0\r\nm=video 9 X 109\r\na=mid:1\r\na=candidate:1\r\n");
+        let sections: Vec<&str> = answer.lines().filter(|l| l.starts_with("m=")).collect();
+        assert_eq!(
+            sections,
+            [
+                "m=audio 0 UDP/TLS/RTP/SAVPF 111",
+                "m=video 9 X 109",
+                "m=application 0 UDP/DTLS/SCTP webrtc-datachannel"
+            ]
+        );
+    }
+
+    #[test]
+    fn picture_and_sound_belong_to_one_stream() {
+        let plan = Plan::make(&CHROMIUM.replace("sendonly", "recvonly"), Role::Player).unwrap();
+        let answer = plan.complete(
+            "v=0\r\na=msid-semantic: WMS one two\r\nm=audio 9 X 111\r\na=msid:one x\r\nm=video 9 X 109\r\na=msid:two y\r\na=ssrc:1 msid:two y\r\n",
+        );
+        assert!(
+            answer.contains("WMS one\r\n") && answer.contains("a=msid:one y") && !answer.contains("two"),
+            "{answer}"
+        );
+    }
+
+    #[test]
+    fn a_resend_type_yields_to_a_main_type_of_the_same_number() {
+        let offer = CHROMIUM.replace("114", "111");
+        let plan = Plan::make(&offer, Role::Publisher).unwrap();
+        assert_eq!(plan.audio.unwrap().pt, 111);
+        assert_eq!(plan.video.unwrap().rtx, None);
+    }
+
+    #[test]
+    fn refusals_name_what_is_missing() {
+        let make =
+            |from: &str, to: &str| Plan::make(&CHROMIUM.replace(from, to), Role::Publisher).unwrap_err();
+        assert_eq!(make("a=group:BUNDLE 0 1\r\n", ""), Bad::NotBundled);
+        assert_eq!(make("sha-256", "sha-1"), Bad::Missing("fingerprint:sha-256"));
+        assert_eq!(make("a=setup:actpass\r\n", ""), Bad::Missing("setup"));
+        assert_eq!(make("0123456789012345678901", "short"), Bad::Missing("ice-pwd"));
+        assert_eq!(make("v=0", "v=1"), Bad::NotSdp);
+        assert!(matches!(Plan::make(&"x".repeat(MAX_SDP + 1), Role::Player), Err(Bad::TooLong(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_offer_panics(text in "\\PC*") {
+            let _ = Plan::make(&text, Role::Publisher);
+        }
+
+        #[test]
+        fn no_shuffled_offer_panics(order in proptest::collection::vec(0usize..80, 0..120), role in any::<bool>()) {
+            let lines: Vec<&str> = CHROMIUM.lines().collect();
+            let text: Vec<&str> = order.iter().map(|i| lines[i % lines.len()]).collect();
+            let role = if role { Role::Publisher } else { Role::Player };
+            let _ = Plan::make(&format!("v=0\r\n{}\r\n", text.join("\r\n")), role);
+        }
+    }
 }

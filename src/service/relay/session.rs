@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use str0m::bwe::BweKind;
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::media::KeyframeRequestKind;
@@ -13,6 +13,7 @@ use str0m::net::{DatagramRecv, Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
 
+use super::capacity::{Capacity, Second};
 use super::clock::{Clock, Kind};
 use super::directory::Admitted;
 use super::forward::{Forward, Incoming, Source, is_entry};
@@ -20,13 +21,19 @@ use super::offer::{Bad, Plan, Role, Track};
 
 /// A client that has not connected by then never will.
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
-/// A client that says nothing for this long is gone. Browsers and libnice send something every few seconds
-/// (RFC 7675 asks for consent at least every 30 s).
-const SILENCE: Duration = Duration::from_secs(20);
+/// A client that says nothing for this long is gone. Browsers check every few seconds (RFC 7675), but libnice 0.1.21, as
+/// webrtcbin uses it, sends a silent publisher's keepalives only every 25 s.
+const SILENCE: Duration = Duration::from_secs(32);
+/// A stream that flowed this recently keeps its SSRC.
+const SSRC_CHANGE: Duration = Duration::from_millis(500);
+/// How often a player's capacity is looked at.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
 /// How long str0m answers NACKs from memory: longer than any player waits.
 const RESEND_MEMORY: Duration = Duration::from_secs(2);
 /// str0m's send buffer is 2000 bytes; headers, RTX and SRTP need some of it. No sane client exceeds an Ethernet frame.
 const MAX_PAYLOAD: usize = 1460;
+/// Said to a publisher when no player limits it any more.
+const UNLIMITED: f64 = 100_000_000.0;
 /// Past deadlines of str0m are housekeeping that can wait for the next packet.
 const HOUSEKEEPING: Duration = Duration::from_millis(10);
 /// More outputs in a row than any input causes.
@@ -44,8 +51,8 @@ pub(super) struct Happened {
     pub(super) key_frame: Option<KeyframeRequestKind>,
     /// The session just became able to carry media.
     pub(super) connected: bool,
-    /// A player says how much it can take, in bits a second.
-    pub(super) capacity: Option<f64>,
+    /// A player's limit was looked at.
+    pub(super) measured: bool,
 }
 
 /// An answered offer that has no place in the relay yet.
@@ -60,6 +67,7 @@ pub(super) struct Answered {
 impl Answered {
     /// Lets str0m answer the offer.
     pub(super) fn new(
+        role: Role,
         plan: Plan,
         certificate: DtlsCert,
         locals: Vec<SocketAddr>,
@@ -69,6 +77,7 @@ impl Answered {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .set_dtls_cert(certificate)
+            .set_stats_interval((role == Role::Player).then_some(MEASURE_EVERY))
             .set_send_buffer_audio(64)
             .set_send_buffer_video(1024);
         *config.codec_config() = plan.codecs.clone();
@@ -113,12 +122,26 @@ pub(super) struct Session {
     locals: Vec<SocketAddr>,
     born: Instant,
     heard: Instant,
-    media_at: Option<Instant>,
+    audio_at: Option<Instant>,
+    video_at: Option<Instant>,
     connected: bool,
     closed: bool,
     clock: Clock,
     audio_out: Option<Out>,
     video_out: Option<Out>,
+    capacity: Capacity,
+    measured: Measured,
+}
+
+/// What a player's feedback said, until the second is over.
+#[derive(Debug, Default)]
+struct Measured {
+    sent: u64,
+    reported_loss: Option<f64>,
+    reported_round_trip: Option<Duration>,
+    /// The player's own estimate (REMB), and ours; bits a second.
+    told: Option<f64>,
+    limit: Option<f64>,
 }
 
 impl Session {
@@ -158,12 +181,15 @@ impl Session {
             locals,
             born: now,
             heard: now,
-            media_at: None,
+            audio_at: None,
+            video_at: None,
             connected: false,
             closed: false,
             clock: Clock::default(),
             audio_out,
             video_out,
+            capacity: Capacity::default(),
+            measured: Measured::default(),
         }
     }
 
@@ -174,7 +200,7 @@ impl Session {
         } else if !self.connected && now.saturating_duration_since(self.born) >= CONNECT_WITHIN {
             Some("did not connect within 15 s")
         } else if now.saturating_duration_since(self.heard) >= SILENCE {
-            Some("silent for 20 s")
+            Some("silent for 32 s")
         } else {
             None
         }
@@ -205,9 +231,53 @@ impl Session {
         counters.packets_in.fetch_add(1, Ordering::Relaxed);
         counters.bytes_in.fetch_add(datagram.len() as u64, Ordering::Relaxed);
         self.heard = now;
+        if self.role == Role::Publisher && self.connected {
+            self.learn(datagram, now);
+        }
         match self.receive(from, datagram) {
             Some(receive) => self.rtc.handle_input(Input::Receive(now, receive)),
             None => Ok(()),
+        }
+    }
+
+    /// Finds the SSRCs of a publisher that neither announces them nor marks its packets with the mid, as a webrtcbin
+    /// that was connected before its encoder ran: by their payload types, which differ within a bundle.
+    fn learn(&mut self, datagram: &[u8], now: Instant) {
+        let [0x80..=0xbf, pt, _, _, _, _, _, _, s0, s1, s2, s3, ..] = datagram else { return };
+        let (pt, ssrc) = (pt & 0x7f, u32::from_be_bytes([*s0, *s1, *s2, *s3]));
+        let taken = [&self.plan.video, &self.plan.audio]
+            .into_iter()
+            .flatten()
+            .any(|t| t.pt != pt && t.rtx != Some(pt) && (t.ssrc == Some(ssrc) || t.rtx_ssrc == Some(ssrc)));
+        if taken || ssrc == 0 {
+            return;
+        }
+        let tracks = [(&mut self.plan.video, self.video_at), (&mut self.plan.audio, self.audio_at)];
+        for (track, at) in tracks {
+            let Some(track) = track.as_mut().filter(|t| !t.by_mid) else { continue };
+            let mut api = self.rtc.direct_api();
+            if pt == track.pt {
+                // Not authenticated yet: what flows is not given up for a new number.
+                let flows = at.is_some_and(|at| now.saturating_duration_since(at) < SSRC_CHANGE);
+                if track.ssrc == Some(ssrc) || flows {
+                    return;
+                }
+                if let Some(old) = track.ssrc.replace(ssrc) {
+                    api.remove_stream_rx(old.into());
+                }
+                track.rtx_ssrc = None;
+                api.expect_stream_rx(ssrc.into(), None, track.mid, None).suppress_nack(!track.nack);
+                return;
+            }
+            if Some(pt) == track.rtx {
+                let Some(main) = track.ssrc.filter(|main| track.rtx_ssrc != Some(ssrc) && *main != ssrc)
+                else {
+                    return;
+                };
+                track.rtx_ssrc = Some(ssrc);
+                api.expect_stream_rx(main.into(), Some(ssrc.into()), track.mid, None);
+                return;
+            }
         }
     }
 
@@ -247,7 +317,10 @@ impl Session {
         // A publisher without media asks to be woken for its NACKs 30 times a second; there is nothing to ask for.
         let idle = self.connected
             && self.role == Role::Publisher
-            && self.media_at.is_none_or(|m| now.saturating_duration_since(m) > Duration::from_secs(3));
+            && self
+                .audio_at
+                .max(self.video_at)
+                .is_none_or(|m| now.saturating_duration_since(m) > Duration::from_secs(3));
         let least = if idle { Duration::from_millis(250) } else { HOUSEKEEPING };
         let at = if at <= now || idle { at.max(now + least) } else { at };
         let limit = if self.connected { self.heard + SILENCE } else { self.born + CONNECT_WITHIN };
@@ -269,10 +342,21 @@ impl Session {
                 );
             }
             Event::RtpPacket(packet) if self.role == Role::Publisher => {
-                self.media_at = Some(now);
+                match self.kind(&packet) {
+                    Some(Kind::Audio) => self.audio_at = Some(now),
+                    Some(Kind::Video) => self.video_at = Some(now),
+                    None => return,
+                }
                 if packet.payload.len() <= MAX_PAYLOAD {
                     happened.packets.push(packet);
                 }
+            }
+            Event::IceConnectionStateChange(state) => {
+                log::debug!(
+                    "relay: ICE of {} is {state:?} after {} ms",
+                    self.stream,
+                    (now - self.born).as_millis()
+                );
             }
             Event::SenderFeedback(report) => {
                 let is = |track: &Option<Track>| track.as_ref().is_some_and(|t| t.mid == report.mid);
@@ -287,7 +371,24 @@ impl Session {
                 });
             }
             Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
-                happened.capacity = Some(estimate.as_f64())
+                self.measured.told = Some(estimate.as_f64());
+                happened.measured = true;
+            }
+            Event::MediaEgressStats(stats)
+                if self.video_out.as_ref().is_some_and(|o| o.track.mid == stats.mid) =>
+            {
+                self.measured.reported_loss = stats.loss.map(f64::from);
+                self.measured.reported_round_trip = stats.rtt;
+            }
+            Event::PeerStats(stats) => {
+                let sent = stats.peer_bytes_tx.saturating_sub(self.measured.sent) as f64 * 8.0;
+                self.measured.sent = stats.peer_bytes_tx;
+                self.measured.limit = self.capacity.observe(Second {
+                    sent: sent / MEASURE_EVERY.as_secs_f64(),
+                    loss: stats.egress_loss_fraction.map(f64::from).or(self.measured.reported_loss),
+                    round_trip: stats.rtt.or(self.measured.reported_round_trip),
+                });
+                happened.measured = true;
             }
             Event::Closed => self.closed = true,
             _ => {}
@@ -297,7 +398,7 @@ impl Session {
     /// Which track a publisher's packet belongs to.
     fn kind(&self, packet: &RtpPacket) -> Option<Kind> {
         let pt = packet.header.payload_type;
-        let is = |track: &Option<Track>| track.as_ref().is_some_and(|t| t.pt == pt);
+        let is = |track: &Option<Track>| track.as_ref().is_some_and(|t| t.pt == *pt);
         if is(&self.plan.video) {
             Some(Kind::Video)
         } else if is(&self.plan.audio) {
@@ -353,14 +454,14 @@ impl Session {
         };
         stream.write_rtp(
             RtpWrite::new(
-                track.pt,
+                track.pt.into(),
                 numbers.sequence.into(),
                 numbers.timestamp,
                 captured.min(now),
                 packet.payload.clone(),
             )
             .marker(packet.header.marker)
-            .nackable(track.rtx)
+            .nackable(track.rtx.is_some())
             .ext_vals(ext_vals),
         );
         self.tick(now)?;
@@ -384,6 +485,22 @@ impl Session {
         stream.request_keyframe(kind);
         self.tick(now)?;
         Ok(true)
+    }
+
+    /// What a player can take, in bits a second.
+    pub(super) fn limit(&self) -> f64 {
+        let least = |limit: Option<f64>| limit.unwrap_or(f64::INFINITY);
+        least(self.measured.told).min(least(self.measured.limit))
+    }
+
+    /// Tells the publisher what the slowest player can take (REMB).
+    pub(super) fn set_limit(&mut self, limit: f64, now: Instant) -> Result<(), RtcError> {
+        let Some(track) = self.plan.video.as_ref().filter(|_| self.connected) else { return Ok(()) };
+        let mid = track.mid;
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
+            stream.request_remb(Bitrate::bps(limit.min(UNLIMITED) as u64));
+        }
+        self.tick(now)
     }
 
     /// Starts ICE anew with the client's new credentials (RFC 9725 section 4.4.2 by way of str0m's re-offer).
