@@ -124,6 +124,28 @@ fn the_encoder_follows_a_link_that_gets_narrow_and_wide_again() {
 }
 
 #[test]
+fn a_link_that_goes_dead_is_told_on_both_sides() {
+    let server = Server::start(0);
+    let links = [Link::to(server.relay.local_addr()), Link::to(server.relay.local_addr())];
+    let mut publisher = Worker::ready(Settings::default());
+    through(&mut publisher, &server, &links[0], Role::Publish, "dead");
+    // A connection on which nothing is sent stays.
+    std::thread::sleep(Duration::from_secs(10));
+    publisher.send(&Command::Capture { on: true });
+    publisher.send(&Command::Send { on: true });
+    let mut player = Worker::ready(Settings::default());
+    through(&mut player, &server, &links[1], Role::Play, "dead");
+    player.player("a start", |player| player.frames_shown > 60);
+    for link in &links {
+        link.loss.store(1000, Ordering::Relaxed);
+    }
+    let since = Instant::now();
+    player.wait("loss", |event| matches!(event, Event::Lost { session: 1, .. }));
+    publisher.wait("loss", |event| matches!(event, Event::Lost { session: 1, .. }));
+    assert!(since.elapsed() < Duration::from_secs(12), "{:?}", since.elapsed());
+}
+
+#[test]
 fn lost_packets_are_asked_for_again() {
     let server = Server::start(0);
     let link = Link::to(server.relay.local_addr());

@@ -27,7 +27,16 @@ impl Glass {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Process::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", &format!("{WIDTH}x{HEIGHT}x24"), "-nolisten", "tcp", "-fbdir"])
+            .args([
+                "-displayfd",
+                "1",
+                "-screen",
+                "0",
+                &format!("{WIDTH}x{HEIGHT}x24"),
+                "-nolisten",
+                "tcp",
+                "-fbdir",
+            ])
             .arg(folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -43,7 +52,8 @@ impl Glass {
         let file: PathBuf = self.folder.path().join("Xvfb_screen0");
         let data = std::fs::read(file).unwrap();
         // The XWD header says its own length first, and how many colours follow it in its twentieth word.
-        let word = |index: usize| u32::from_be_bytes(data[index * 4..index * 4 + 4].try_into().unwrap()) as usize;
+        let word =
+            |index: usize| u32::from_be_bytes(data[index * 4..index * 4 + 4].try_into().unwrap()) as usize;
         data[word(0) + word(19) * 12..].to_vec()
     }
 
@@ -102,7 +112,9 @@ fn show(worker: &mut Worker, view: View, headline: &str) {
 fn mark_on(pixels: &[u8]) -> Option<mark::Mark> {
     let (width, left) = (1066, (WIDTH - 1066) / 2);
     let luma: Vec<u8> = (0..64)
-        .flat_map(|y| (0..640).map(move |x| at(pixels, left + (x * width + width / 2) / 640, (y * width) / 640).1))
+        .flat_map(|y| {
+            (0..640).map(move |x| at(pixels, left + (x * width + width / 2) / 640, (y * width) / 640).1)
+        })
         .collect();
     mark::read(&luma, 640, 640, 64)
 }
@@ -138,7 +150,11 @@ fn a_message_appears_over_the_member_s_picture_and_goes_again() {
     glass.until("a later mark", |pixels| mark_on(pixels).is_some_and(|mark| mark.counter > first + 10));
 
     assert_eq!(count(&glass.pixels(), WHOLE, AMBER), 0);
-    worker.send(&Command::Message { from: "王".into(), text: "请出示身份证 & <b>wait</b>".repeat(500), seconds: 2 });
+    worker.send(&Command::Message {
+        from: "王".into(),
+        text: "请出示身份证 & <b>wait</b>".repeat(500),
+        seconds: 2,
+    });
     glass.until("the message", |pixels| count(pixels, WHOLE, AMBER) > 2000);
     glass.until("its end", |pixels| count(pixels, WHOLE, AMBER) == 0);
     worker.send(&Command::Close { session: 1 });

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -23,13 +23,19 @@ use super::protocol::{Event, Role, SessionId, Settings};
 use super::publish;
 use super::screen::Screen;
 use super::stats::Counters;
-use super::timebase::Timebase;
+use super::timebase::{Timebase, monotonic_ms};
 use super::worker::{Input, Origin};
 
 /// How long an offer or an answer may take inside webrtcbin.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the other end may be out of sight.
 const ABSENT: Duration = Duration::from_secs(5);
+/// A member's media that stopped for so long is not coming again by itself.
+const QUIET_PLAY: Duration = Duration::from_secs(5);
+/// A server that is sent media and has reported nothing for so long is gone; reports may be 7.5 s apart (RFC 3550, 6.2).
+const QUIET_PUBLISH: Duration = Duration::from_secs(9);
+/// Packets before that rule holds: more than a DTLS handshake has.
+const MEDIA_PACKETS: u64 = 30;
 /// Connectivity checks are so far apart; the least RFC 8445, section 14.2, allows. libnice's 20 ms are most of a join.
 const CHECKS_APART_MS: u32 = 5;
 /// Transport-wide congestion control.
@@ -108,6 +114,7 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
     bin.set_property("latency", play::LATENCY_MS);
     address(&bin, &setup.settings.local_addresses);
     pipe.pipeline().add(&bin)?;
+    let ear = Ear::listen(&bin);
 
     let connected = Arc::new(AtomicBool::new(false));
     let publishing = match playing {
@@ -131,6 +138,7 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
     });
 
     let mut absent: Option<Instant> = None;
+    let mut idle = Instant::now();
     loop {
         match orders.recv_timeout(Duration::from_millis(500)) {
             Ok(Order::Answer(sdp)) => answer(&bin, &sdp)?,
@@ -141,7 +149,9 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
             && !setup.counters.sending.load(Ordering::Acquire)
         {
             publishing.rest();
+            idle = Instant::now();
         }
+        ear.check(if playing.is_some() { QUIET_PLAY } else { QUIET_PUBLISH }, idle)?;
         match bin.property::<WebRTCPeerConnectionState>("connection-state") {
             WebRTCPeerConnectionState::Failed => bail!("the connection to the media server failed"),
             WebRTCPeerConnectionState::Closed => bail!("the connection to the media server is closed"),
@@ -152,6 +162,47 @@ fn run(setup: &Setup, id: SessionId, playing: Option<&Arc<Playing>>, orders: &Re
             }
             _ => absent = None,
         }
+    }
+}
+
+/// Listens to what comes from the server. ICE takes most of a minute to notice that nobody is there: libnice's
+/// keepalives are 25 s apart.
+#[derive(Clone, Debug, Default)]
+struct Ear {
+    packets: Arc<AtomicU64>,
+    last_ms: Arc<AtomicU64>,
+}
+
+impl Ear {
+    fn listen(bin: &gst::Element) -> Self {
+        let ear = Self::default();
+        let Some(bin) = bin.downcast_ref::<gst::Bin>() else { return ear };
+        let inner = ear.clone();
+        bin.connect_deep_element_added(move |_, _, element| {
+            if element.factory().is_none_or(|factory| factory.name() != "nicesrc") {
+                return;
+            }
+            let ear = inner.clone();
+            if let Some(pad) = element.static_pad("src") {
+                pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, _| {
+                    ear.packets.fetch_add(1, Ordering::Relaxed);
+                    ear.last_ms.store(monotonic_ms(), Ordering::Relaxed);
+                    gst::PadProbeReturn::Ok
+                });
+            }
+        });
+        ear
+    }
+
+    /// Fails when there was media, and then nothing for longer than `quiet`; time before `since` does not count.
+    fn check(&self, quiet: Duration, since: Instant) -> Result<()> {
+        let silence =
+            Duration::from_millis(monotonic_ms().saturating_sub(self.last_ms.load(Ordering::Relaxed)));
+        if self.packets.load(Ordering::Relaxed) >= MEDIA_PACKETS && silence > quiet && since.elapsed() > quiet
+        {
+            bail!("nothing has come from the media server for {} s", silence.as_secs());
+        }
+        Ok(())
     }
 }
 

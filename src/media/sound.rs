@@ -44,7 +44,9 @@ pub fn opus() -> gst::Caps {
         .build()
 }
 
-fn cancels_echo(sound: &Sound) -> bool {
+/// Whether there is echo to cancel. The microphone then needs an open [`Speaker`], with its probe, before it opens.
+#[must_use]
+pub fn cancels_echo(sound: &Sound) -> bool {
     sound.echo_cancel && sound.source == SoundSource::Alsa && sound.sink == SoundSink::Alsa
 }
 
@@ -58,6 +60,7 @@ pub fn microphone(
     timebase: &Timebase,
     inbox: &Sender<Input>,
     sending: bool,
+    cancel: bool,
     outlet: &Arc<Outlet>,
 ) -> Result<Microphone> {
     let origin = Origin::Microphone(generation);
@@ -82,7 +85,7 @@ pub fn microphone(
         }
     };
     chain.push(pipe::filter(&raw())?);
-    if cancels_echo(sound) {
+    if cancel {
         plugins::load("webrtcdsp")?;
         let cancel = pipe::make("webrtcdsp", &[("echo-suppression-level", "moderate")])?;
         cancel.set_property("probe", PROBE);
@@ -96,13 +99,7 @@ pub fn microphone(
     // Before the encoder, so that nothing is encoded while nothing is sent.
     let gate = pipe::make("valve", &[])?;
     gate.set_property("drop", !sending);
-    if let Some(pad) = gate.static_pad("sink") {
-        let inbox = inbox.clone();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            let _ = inbox.send(Input::Works(origin));
-            gst::PadProbeReturn::Remove
-        });
-    }
+    tell_first(&gate, inbox, origin);
     chain.extend([gate.clone(), encoder]);
     let outlet = Arc::clone(outlet);
     let sink = pipe::sink("opus", None, move |sample| {
@@ -114,6 +111,17 @@ pub fn microphone(
     pipe.chain(&chain.iter().collect::<Vec<_>>())?;
     pipe.play(inbox, origin);
     Ok(Microphone { gate, _pipe: pipe })
+}
+
+/// Tells when the first sound reaches an element.
+fn tell_first(element: &gst::Element, inbox: &Sender<Input>, origin: Origin) {
+    if let Some(pad) = element.static_pad("sink") {
+        let inbox = inbox.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            let _ = inbox.send(Input::Works(origin));
+            gst::PadProbeReturn::Remove
+        });
+    }
 }
 
 /// An open microphone; dropping it closes it.
@@ -163,6 +171,7 @@ impl Speaker {
         let resample = pipe::make("audioresample", &[])?;
         let sink = pipe::make("alsasink", &[("buffer-time", "80000"), ("latency-time", "10000")])?;
         sink.set_property("device", &sound.playback);
+        tell_first(&sink, inbox, origin);
         if cancels_echo(sound) {
             plugins::load("webrtcdsp")?;
             let probe = pipe::make("webrtcechoprobe", &[])?;

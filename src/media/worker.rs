@@ -365,9 +365,7 @@ impl Worker {
         if self.publisher == Some(session) {
             self.publisher = None;
         }
-        if !self.sessions.values().any(|(role, _)| *role == Role::Play) {
-            self.speaker.shut();
-        }
+        self.rest_speaker();
     }
 
     fn capture(&mut self, on: bool) -> Vec<Event> {
@@ -377,12 +375,16 @@ impl Worker {
         self.capturing = on;
         if on {
             let mut events = self.open_camera();
+            if sound::cancels_echo(&self.setup.settings.sound) {
+                events.extend(self.open_speaker());
+            }
             events.extend(self.open_microphone());
             return events;
         }
         self.camera.shut();
         self.standin = None;
         self.microphone.shut();
+        self.rest_speaker();
         self.setup.screen.preview_ends();
         Vec::new()
     }
@@ -410,11 +412,21 @@ impl Worker {
         self.camera.fails(Part::Camera, detail)
     }
 
+    /// Closes the speaker when nobody plays, and no microphone needs it to know its echo.
+    fn rest_speaker(&mut self) {
+        let echo = self.capturing && sound::cancels_echo(&self.setup.settings.sound);
+        if !echo && !self.sessions.values().any(|(role, _)| *role == Role::Play) {
+            self.speaker.shut();
+        }
+    }
+
     fn open_microphone(&mut self) -> Vec<Event> {
         let generation = self.microphone.next();
         let Setup { settings, timebase, inbox, counters, audio, .. } = &self.setup;
         let sending = counters.sending.load(Ordering::Relaxed);
-        match sound::microphone(&settings.sound, generation, timebase, inbox, sending, audio) {
+        // Without a speaker there is no echo.
+        let cancel = sound::cancels_echo(&settings.sound) && self.speaker.open.is_some();
+        match sound::microphone(&settings.sound, generation, timebase, inbox, sending, cancel, audio) {
             Ok(pipe) => {
                 self.microphone.open = Some(pipe);
                 Vec::new()
@@ -426,14 +438,19 @@ impl Worker {
     /// Opens the speaker unless it is, and lets every member into it.
     fn open_speaker(&mut self) -> Vec<Event> {
         let Setup { settings, timebase, inbox, .. } = &self.setup;
+        let mut events = Vec::new();
         if self.speaker.open.is_none() && self.speaker.retry.is_none() {
             let generation = self.speaker.next();
             match Speaker::open(&settings.sound, generation, timebase, inbox) {
                 Ok(speaker) => self.speaker.open = speaker,
                 Err(error) => return self.speaker.fails(Part::Speaker, format!("{error:#}")),
             }
+            // A microphone that is open knows nothing of this speaker's echo.
+            if self.microphone.open.is_some() && sound::cancels_echo(&self.setup.settings.sound) {
+                events.extend(self.open_microphone());
+            }
         }
-        let Some(speaker) = &self.speaker.open else { return Vec::new() };
+        let Some(speaker) = &self.speaker.open else { return events };
         for (id, playing) in
             self.sessions.iter().filter_map(|(id, (_, opened))| Some((id, opened.playing.as_ref()?)))
         {
@@ -445,7 +462,7 @@ impl Worker {
                 Err(error) => return self.speaker.fails(Part::Speaker, format!("{error:#}")),
             }
         }
-        Vec::new()
+        events
     }
 
     fn start_encoder(&mut self) -> Result<()> {
