@@ -207,7 +207,10 @@ impl Link {
         if !self.is_in() {
             return;
         }
-        if matches!(self.push, PushAddress::None) && wish.push_address && !core.timers.is_set(Timer::PushAddress) {
+        if matches!(self.push, PushAddress::None)
+            && wish.push_address
+            && !core.timers.is_set(Timer::PushAddress)
+        {
             if let Some(id) = core.request(Request::PushAddress) {
                 self.push = PushAddress::Asking(id);
             }
@@ -278,7 +281,9 @@ impl Link {
                 self.well(core);
                 core.timer(Timer::Probe, if was_heartbeat { HEARTBEAT } else { WARM });
             }
-            Err(failure) if was_heartbeat && failure.code() == Some(crate::room::wire::code::NOT_A_MEMBER) => {
+            Err(failure)
+                if was_heartbeat && failure.code() == Some(crate::room::wire::code::NOT_A_MEMBER) =>
+            {
                 self.well(core);
                 core.timer(Timer::Probe, HEARTBEAT);
                 heard = Heard::SeatLost;

@@ -110,7 +110,12 @@ impl Seat {
     }
 
     /// Takes a reply if it is ours.
-    pub(crate) fn reply(&mut self, id: RequestId, reply: &Result<Reply, Failure>, core: &mut Core) -> Option<Heard> {
+    pub(crate) fn reply(
+        &mut self,
+        id: RequestId,
+        reply: &Result<Reply, Failure>,
+        core: &mut Core,
+    ) -> Option<Heard> {
         match &self.state {
             State::Taking { id: asked, url, held } if *asked == id => {
                 let (url, held) = (url.clone(), *held);
@@ -146,7 +151,11 @@ impl Seat {
             Err(failure) => failure,
         };
         // Refused before anything was changed, so what was before still is: a seat that was held may still be ours.
-        self.state = if held || failure.is_silence() || failure.code().is_none() { State::Unknown } else { State::Free };
+        self.state = if held || failure.is_silence() || failure.code().is_none() {
+            State::Unknown
+        } else {
+            State::Free
+        };
         match failure.code() {
             Some(code::ROOM_FULL) => Heard::Full,
             _ if failure.is_token_refused() => Heard::Token,

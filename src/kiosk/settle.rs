@@ -35,7 +35,8 @@ impl Kiosk {
             self.status_due = false;
         }
         let put_away = self.seat.is_free() && self.chores.is_empty();
-        if self.ending && self.worker.is_absent() && (put_away || !self.core.timers.is_set(Timer::LeaveBound)) {
+        if self.ending && self.worker.is_absent() && (put_away || !self.core.timers.is_set(Timer::LeaveBound))
+        {
             self.finished = self.core.push(Output::Finished);
         }
     }

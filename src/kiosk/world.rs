@@ -284,7 +284,8 @@ impl World {
     }
 
     fn sweep(&mut self) {
-        if self.is_member() && self.now > self.server.last_beat + Duration::from_secs(26) {
+        // Three times as patient as a real server, so that a seat that was forgotten shows before it is swept away.
+        if self.is_member() && self.now > self.server.last_beat + Duration::from_secs(75) {
             let long_well = self.well_since.is_some_and(|at| self.now > at + Duration::from_secs(40));
             assert!(!long_well, "a seat was left to the server to find out about");
             self.server.members.remove(OWN);
@@ -336,7 +337,8 @@ impl World {
             let shown = if *up && good { frames } else { 7 };
             Player { session: *session, frames_shown: shown, ..Player::default() }
         };
-        let players = self.worker.sessions.iter().filter(|(_, (role, _))| *role == Role::Play).map(player).collect();
+        let players =
+            self.worker.sessions.iter().filter(|(_, (role, _))| *role == Role::Play).map(player).collect();
         let stats = Stats {
             capturing: self.worker.capture,
             sending: self.worker.send,
@@ -351,7 +353,10 @@ impl World {
     }
 
     fn gone(&mut self, wait_ms: u64, generation: u32, reason: &str) {
-        self.later(wait_ms, Later::Input(Input::Worker { generation, news: WorkerNews::Gone { reason: reason.into() } }));
+        self.later(
+            wait_ms,
+            Later::Input(Input::Worker { generation, news: WorkerNews::Gone { reason: reason.into() } }),
+        );
     }
 
     fn output(&mut self, output: Output) {
@@ -383,7 +388,10 @@ impl World {
                 };
                 if self.workers_start {
                     let pid = 1000 + generation;
-                    self.later(20, Later::Input(Input::Worker { generation, news: WorkerNews::Started { pid } }));
+                    self.later(
+                        20,
+                        Later::Input(Input::Worker { generation, news: WorkerNews::Started { pid } }),
+                    );
                     self.later(1000, Later::Stats(generation));
                 } else {
                     self.gone(5, generation, "no such file");
@@ -414,8 +422,12 @@ impl World {
                 self.later(200, Later::Input(Input::Worker { generation, news }));
             }
             Command::Prepare { session, role } => {
-                assert!(self.worker.sessions.insert(session, (role, false)).is_none(), "session {session} again");
-                let news = WorkerNews::Said(Box::new(Event::Offer { session, sdp: format!("offer {session}") }));
+                assert!(
+                    self.worker.sessions.insert(session, (role, false)).is_none(),
+                    "session {session} again"
+                );
+                let news =
+                    WorkerNews::Said(Box::new(Event::Offer { session, sdp: format!("offer {session}") }));
                 self.later(230, Later::Input(Input::Worker { generation, news }));
             }
             Command::Answer { session, .. } => {
@@ -504,9 +516,12 @@ impl World {
                 self.notice();
                 Ok(Reply::Done)
             }
-            Request::GiveSeat => {
-                self.server.members.remove(OWN).map(|_| Reply::Done).ok_or_else(|| refused(code::NOT_A_MEMBER))
-            }
+            Request::GiveSeat => self
+                .server
+                .members
+                .remove(OWN)
+                .map(|_| Reply::Done)
+                .ok_or_else(|| refused(code::NOT_A_MEMBER)),
             Request::Members => {
                 if self.server.members.is_empty() {
                     return Err(refused(code::NO_ROOM));

@@ -214,7 +214,8 @@ impl Drop for Kiosk {
 /// A `kioskd.toml`; `server` is the address RoomService printed, or all of the url.
 pub fn config_text(server: &str, user: &str, ticket: &str, more: &str) -> String {
     let board = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/simulator.toml");
-    let url = if server.contains("/weapp/") { server.to_owned() } else { format!("{server}weapp/double_room") };
+    let url =
+        if server.contains("/weapp/") { server.to_owned() } else { format!("{server}weapp/double_room") };
     format!(
         r#"
 board = "{}"
