@@ -69,9 +69,9 @@ fn fifty_presses_in_a_short_time_do_not_upset_it() {
     let mut kiosk = Kiosk::idle(&server, "kiosk-7");
     for round in 0..50 {
         if round % 2 == 0 {
-            kiosk.enter()
+            kiosk.enter();
         } else {
-            kiosk.press()
+            kiosk.press();
         }
         std::thread::sleep(Duration::from_millis(30));
     }

@@ -51,8 +51,7 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
     let mut end: Option<Instant> = None;
     notify::ready();
     driver.kiosk.handle(Input::Time, Instant::now());
-    loop {
-        let Some(mut until) = driver.drain() else { break };
+    while let Some(mut until) = driver.drain() {
         notify::watchdog();
         if let Some(period) = watchdog {
             until = until.min(Instant::now() + period);
@@ -153,7 +152,7 @@ impl Driver {
             // The simulator's lamp is the log and `status`; GPIO joins here.
             Output::Lamp(lamp) => log::debug!("lamp: {lamp:?}"),
             Output::Status => {
-                notify::status(&format!("{}: {}", self.kiosk.state_name(), self.kiosk.detail()))
+                notify::status(&format!("{}: {}", self.kiosk.state_name(), self.kiosk.detail()));
             }
         }
     }

@@ -102,10 +102,11 @@ impl Seat {
                 self.touched = core.now;
                 self.state = State::Taking { id, url: url.to_owned(), held: self.is_held() };
             }
-        } else if !wanted && matches!(self.state, State::Held { .. } | State::Unknown) {
-            if let Some(id) = core.request(Request::GiveSeat) {
-                self.state = State::Giving { id };
-            }
+        } else if !wanted
+            && matches!(self.state, State::Held { .. } | State::Unknown)
+            && let Some(id) = core.request(Request::GiveSeat)
+        {
+            self.state = State::Giving { id };
         }
     }
 
@@ -141,14 +142,11 @@ impl Seat {
     }
 
     fn taken(&mut self, url: String, held: bool, reply: &Result<Reply, Failure>, core: &mut Core) -> Heard {
-        let failure = match reply {
-            Ok(_) => {
-                self.touched = core.now;
-                self.failures = 0;
-                self.state = State::Held { url };
-                return Heard::Taken;
-            }
-            Err(failure) => failure,
+        let Err(failure) = reply else {
+            self.touched = core.now;
+            self.failures = 0;
+            self.state = State::Held { url };
+            return Heard::Taken;
         };
         // Refused before anything was changed, so what was before still is: a seat that was held may still be ours.
         self.state = if held || failure.is_silence() || failure.code().is_none() {

@@ -254,7 +254,7 @@ impl World {
             }
         }
         if !self.kiosk.state.in_call() {
-            assert!(!(self.capture() && !self.worker.hung), "the camera is open in {}", self.state());
+            assert!(!self.capture() || self.worker.hung, "the camera is open in {}", self.state());
         }
     }
 
@@ -296,10 +296,10 @@ impl World {
     fn happen(&mut self, what: Later) {
         match what {
             Later::Input(input) => {
-                if let Input::Worker { generation, news: WorkerNews::Started { .. } } = &input {
-                    if self.worker.generation != *generation {
-                        return;
-                    }
+                if let Input::Worker { generation, news: WorkerNews::Started { .. } } = &input
+                    && self.worker.generation != *generation
+                {
+                    return;
                 }
                 self.input(input);
             }

@@ -1,5 +1,5 @@
 //! Real programs for the kiosk's tests: RoomService for development, and kiosks with their workers, all on loopback.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
