@@ -200,7 +200,12 @@ fn check(path: &Path, mut file: File, board: Board, dir: &Path) -> Result<Config
         return Err(value("room", "id", format!("{:?}", file.room.id), "has to have 1 to 64 bytes"));
     }
     if file.room.info.len() > 1024 {
-        return Err(value("room", "info", format!("({} bytes)", file.room.info.len()), "has more than 1024 bytes"));
+        return Err(value(
+            "room",
+            "info",
+            format!("({} bytes)", file.room.info.len()),
+            "has more than 1024 bytes",
+        ));
     }
     if file.user.dev_ticket == file.user.ticket_file.is_some() {
         let detail = "either ticket_file or dev_ticket = true is needed, and not both";
@@ -214,7 +219,12 @@ fn check(path: &Path, mut file: File, board: Board, dir: &Path) -> Result<Config
     let video = &board.video;
     if !(video.min_kbps <= video.start_kbps && video.start_kbps <= video.max_kbps && video.min_kbps > 0) {
         let values = format!("{}, {}, {}", video.min_kbps, video.start_kbps, video.max_kbps);
-        return Err(value("video", "min_kbps, start_kbps, max_kbps", values, "have to be in rising order, above 0"));
+        return Err(value(
+            "video",
+            "min_kbps, start_kbps, max_kbps",
+            values,
+            "have to be in rising order, above 0",
+        ));
     }
     for path in [&mut file.server.ca, &mut file.server.client_cert, &mut file.server.client_key]
         .into_iter()

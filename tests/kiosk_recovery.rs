@@ -16,7 +16,9 @@ fn a_worker_that_is_killed_or_stopped_is_replaced() {
         let worker = kiosk.worker_pid();
         let start = Instant::now();
         signal(worker, number);
-        until("another worker", seconds, || (kiosk.status()["worker"]["pid"].as_u64()? != worker).then_some(()));
+        until("another worker", seconds, || {
+            (kiosk.status()["worker"]["pid"].as_u64()? != worker).then_some(())
+        });
         kiosk.until_media_flows(seconds);
         peer.until_media_flows(seconds);
         println!("signal {number}: picture and sound are back after {:?}", start.elapsed());
@@ -50,7 +52,9 @@ fn a_full_room_is_busy_for_a_moment() {
     let (kiosk, peer) = call(&server);
     let third = Kiosk::idle(&server, "kiosk-8");
     third.press();
-    until("the word busy", 5, || third.status()["screen"]["headline"].as_str()?.contains("busy").then_some(()));
+    until("the word busy", 5, || {
+        third.status()["screen"]["headline"].as_str()?.contains("busy").then_some(())
+    });
     assert!(third.log().contains("5001"));
     third.until_state("idle", 5);
     until("the word to go", 10, || (third.status()["screen"]["view"] == "idle").then_some(()));
@@ -64,7 +68,11 @@ fn fifty_presses_in_a_short_time_do_not_upset_it() {
     let server = Server::start();
     let mut kiosk = Kiosk::idle(&server, "kiosk-7");
     for round in 0..50 {
-        if round % 2 == 0 { kiosk.enter() } else { kiosk.press() }
+        if round % 2 == 0 {
+            kiosk.enter();
+        } else {
+            kiosk.press();
+        }
         std::thread::sleep(Duration::from_millis(30));
     }
     std::thread::sleep(Duration::from_millis(700));

@@ -89,12 +89,20 @@ fn a_wrong_configuration_names_file_line_key_and_value() {
     let check = |text: &str| {
         let file = dir.path().join("kioskd.toml");
         std::fs::write(&file, text).unwrap();
-        let done = Command::new(env!("CARGO_BIN_EXE_kioskd")).args(["check-config", "--config"]).arg(&file).output().unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_kioskd"))
+            .args(["check-config", "--config"])
+            .arg(&file)
+            .output()
+            .unwrap();
         (done.status.code(), String::from_utf8(done.stderr).unwrap())
     };
     assert_eq!(check(&good), (Some(0), String::new()));
     for (from, to, words) in [
-        ("language = ", "colour = 3\nlanguage = ", vec!["kioskd.toml:3", "unknown field `colour`", "colour = 3"]),
+        (
+            "language = ",
+            "colour = 3\nlanguage = ",
+            vec!["kioskd.toml:3", "unknown field `colour`", "colour = 3"],
+        ),
         ("language = \"en\"", "language = \"fr\"", vec!["kioskd.toml:3", "fr"]),
         ("output = \"none\"", "output = \"hologram\"", vec!["hologram", "kioskd.toml:15"]),
         ("boards/simulator.toml", "boards/nowhere.toml", vec!["nowhere.toml"]),

@@ -78,7 +78,9 @@ const BAD_CONFIG: u8 = 2;
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let outcome = match command {
-        Command::Run { configured, runtime, button_stdin } => return run(&configured, &runtime.dir(), button_stdin),
+        Command::Run { configured, runtime, button_stdin } => {
+            return run(&configured, &runtime.dir(), button_stdin);
+        }
         Command::CheckConfig(configured) => {
             return match load(&configured) {
                 Ok(_) => {
@@ -104,7 +106,8 @@ fn run(configured: &Configured, runtime_dir: &Path, button_stdin: bool) -> ExitC
     let edges = Edges::default();
     let outcome = (|| {
         // One thread: little memory, and the worker's death signal is tied to the thread that starts it.
-        let threads = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+        let threads =
+            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
         if button_stdin || std::io::stdin().is_terminal() {
             button::read_terminal(edges.clone())?;
         }
@@ -126,7 +129,8 @@ fn load(configured: &Configured) -> Result<(config::Config, Client), ExitCode> {
         eprintln!("kioskd: {error}");
         ExitCode::from(BAD_CONFIG)
     };
-    let config = config::load(&configured.config, configured.boards_dir.as_deref()).map_err(|error| bad(&error))?;
+    let config =
+        config::load(&configured.config, configured.boards_dir.as_deref()).map_err(|error| bad(&error))?;
     let room = config.room.clone();
     let client = Client::new(&config.server, config.user.clone(), room.id, room.info)
         .map_err(|error| bad(&format!("{}: {error}", configured.config.display())))?;
@@ -135,7 +139,11 @@ fn load(configured: &Configured) -> Result<(config::Config, Client), ExitCode> {
 
 fn short(dir: &Path, ask: Ask) -> Result<()> {
     let reply = control::ask(dir, ask)?;
-    println!("{}: {}", reply["state"].as_str().unwrap_or_default(), reply["detail"].as_str().unwrap_or_default());
+    println!(
+        "{}: {}",
+        reply["state"].as_str().unwrap_or_default(),
+        reply["detail"].as_str().unwrap_or_default()
+    );
     Ok(())
 }
 

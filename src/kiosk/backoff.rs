@@ -37,9 +37,13 @@ mod tests {
     fn waits_double_up_to_the_bound_and_are_scattered_by_half() {
         let mut jitter = Jitter::new(7);
         for (failures, most) in [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 10.0), (900, 10.0)] {
-            let wait = jitter.backoff(failures, Duration::from_secs(1), Duration::from_secs(10)).as_secs_f64();
+            let wait =
+                jitter.backoff(failures, Duration::from_secs(1), Duration::from_secs(10)).as_secs_f64();
             assert!(wait >= most / 2.0 && wait <= most, "{failures}: {wait}");
         }
-        assert_ne!(Jitter::new(2).scatter(Duration::from_secs(1)), Jitter::new(9).scatter(Duration::from_secs(1)));
+        assert_ne!(
+            Jitter::new(2).scatter(Duration::from_secs(1)),
+            Jitter::new(9).scatter(Duration::from_secs(1))
+        );
     }
 }

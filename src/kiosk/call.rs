@@ -83,7 +83,8 @@ impl Call {
         }
         self.peers.retain(|peer| !peer.url.is_empty());
         for pusher in list {
-            let known = pusher.user_id == own_id || self.peers.iter().any(|peer| peer.user_id == pusher.user_id);
+            let known =
+                pusher.user_id == own_id || self.peers.iter().any(|peer| peer.user_id == pusher.user_id);
             if known || pusher.accelerate_url.is_empty() {
                 continue;
             }
@@ -104,7 +105,13 @@ impl Call {
     }
 
     /// Ends every session; `again` keeps the members and plays them anew.
-    pub(crate) fn drop_sessions(&mut self, again: bool, pool: &mut Pool, chores: &mut Chores, core: &mut Core) {
+    pub(crate) fn drop_sessions(
+        &mut self,
+        again: bool,
+        pool: &mut Pool,
+        chores: &mut Chores,
+        core: &mut Core,
+    ) {
         self.url = None;
         for leg in std::iter::once(&mut self.publish).chain(self.peers.iter_mut().map(|peer| &mut peer.leg)) {
             leg.drop_session(false, pool, chores, core);

@@ -29,10 +29,10 @@ impl Chores {
 
     /// Deletes `url` some time soon.
     pub(crate) fn delete(&mut self, url: String, core: &mut Core) {
-        if self.0.is_full() {
-            if let Some(oldest) = self.0.pop_front() {
-                log::warn!("{} is left for the server to expire: too much to put away", oldest.url);
-            }
+        if self.0.is_full()
+            && let Some(oldest) = self.0.pop_front()
+        {
+            log::warn!("{} is left for the server to expire: too much to put away", oldest.url);
         }
         let _ = self.0.push_back(Chore { url, asked: None, attempts: 0, at: core.now });
     }

@@ -118,8 +118,9 @@ async fn converse(stream: UnixStream, inbox: mpsc::Sender<Question>) -> Result<(
 /// Asks the `kioskd` that runs in `dir`.
 pub fn ask(dir: &Path, ask: Ask) -> Result<Value> {
     let path = path(dir);
-    let mut stream = std::os::unix::net::UnixStream::connect(&path)
-        .with_context(|| format!("no kioskd answers on {}; is it running, is --runtime-dir right?", path.display()))?;
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).with_context(|| {
+        format!("no kioskd answers on {}; is it running, is --runtime-dir right?", path.display())
+    })?;
     stream.set_read_timeout(Some(ANSWER))?;
     stream.set_write_timeout(Some(ANSWER))?;
     let mut line = serde_json::to_vec(&ask)?;

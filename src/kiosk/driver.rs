@@ -51,8 +51,7 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
     let mut end: Option<Instant> = None;
     notify::ready();
     driver.kiosk.handle(Input::Time, Instant::now());
-    loop {
-        let Some(mut until) = driver.drain() else { break };
+    while let Some(mut until) = driver.drain() {
         notify::watchdog();
         if let Some(period) = watchdog {
             until = until.min(Instant::now() + period);
@@ -85,7 +84,9 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
 fn settings(config: &Config, client: &Client) -> Settings {
     let (waiting, alone) = config.call.durations();
     // Spreads the retries of many kiosks; the process id and the time differ enough for that.
-    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    let time = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos());
     Settings {
         kind: client.kind(),
         room_id: config.room.id.clone(),
@@ -121,7 +122,8 @@ impl Driver {
                 if let Some(old) = self.im.take() {
                     old.abort();
                 }
-                self.im = Some(tokio::spawn(listen(self.client.clone(), serial, resume_after, self.inbox.clone())));
+                self.im =
+                    Some(tokio::spawn(listen(self.client.clone(), serial, resume_after, self.inbox.clone())));
             }
             Output::Spawn { generation } => {
                 // The one before is gone, or hangs in the kernel; either way it is no longer ours.
@@ -137,18 +139,22 @@ impl Driver {
                 }
             }
             Output::Kill { generation } => {
-                if let Some(worker) = self.worker.as_mut().filter(|worker| worker.generation() == generation) {
+                if let Some(worker) = self.worker.as_mut().filter(|worker| worker.generation() == generation)
+                {
                     worker.kill();
                 }
             }
             Output::Tell { generation, command } => {
-                if let Some(worker) = self.worker.as_mut().filter(|worker| worker.generation() == generation) {
+                if let Some(worker) = self.worker.as_mut().filter(|worker| worker.generation() == generation)
+                {
                     worker.tell(command);
                 }
             }
             // The simulator's lamp is the log and `status`; GPIO joins here.
             Output::Lamp(lamp) => log::debug!("lamp: {lamp:?}"),
-            Output::Status => notify::status(&format!("{}: {}", self.kiosk.state_name(), self.kiosk.detail())),
+            Output::Status => {
+                notify::status(&format!("{}: {}", self.kiosk.state_name(), self.kiosk.detail()));
+            }
         }
     }
 
@@ -168,15 +174,17 @@ impl Driver {
 
 /// Carries out one request and always replies, even if carrying it out panics.
 async fn request_and_reply(client: Arc<Client>, id: RequestId, request: Request, inbox: mpsc::Sender<Input>) {
-    let reply = tokio::spawn(async move { carry_out(&client, &request).await }).await.unwrap_or_else(|error| {
-        log::error!("a request ended without an answer: {error}");
-        Err(Failure::Unreachable { host: String::new(), detail: error.to_string() })
-    });
+    let reply =
+        tokio::spawn(async move { carry_out(&client, &request).await }).await.unwrap_or_else(|error| {
+            log::error!("a request ended without an answer: {error}");
+            Err(Failure::Unreachable { host: String::new(), detail: error.to_string() })
+        });
     let _ = inbox.send(Input::Reply { id, reply }).await;
 }
 
 async fn carry_out(client: &Client, request: &Request) -> Result<Reply, Failure> {
-    let session = |session: crate::room::whip::Session| Reply::Session { sdp: session.sdp, resource: session.resource };
+    let session =
+        |session: crate::room::whip::Session| Reply::Session { sdp: session.sdp, resource: session.resource };
     match request {
         Request::Login => client.login().await.map(|expires_unix| Reply::LoggedIn { expires_unix }),
         Request::PushAddress => client.push_address().await.map(Reply::PushAddress),

@@ -104,7 +104,12 @@ impl Leg {
     }
 
     /// Takes a reply if it is ours.
-    pub(crate) fn reply(&mut self, id: RequestId, reply: &Result<Reply, Failure>, core: &mut Core) -> Option<Heard> {
+    pub(crate) fn reply(
+        &mut self,
+        id: RequestId,
+        reply: &Result<Reply, Failure>,
+        core: &mut Core,
+    ) -> Option<Heard> {
         if self.stage != Stage::Posting(id) {
             return None;
         }
@@ -145,7 +150,13 @@ impl Leg {
     }
 
     /// Ends the session, here and at the server. `again` makes another, at once the first time.
-    pub(crate) fn drop_session(&mut self, again: bool, pool: &mut Pool, chores: &mut Chores, core: &mut Core) {
+    pub(crate) fn drop_session(
+        &mut self,
+        again: bool,
+        pool: &mut Pool,
+        chores: &mut Chores,
+        core: &mut Core,
+    ) {
         if let Some(session) = self.session.take() {
             pool.close(session);
         }

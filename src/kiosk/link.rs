@@ -199,18 +199,21 @@ impl Link {
 
     /// Asks for what is wanted and not under way. A timer that is set means: not yet.
     pub(crate) fn advance(&mut self, wish: Wish, core: &mut Core) {
-        if self.login == Login::Out && !core.timers.is_set(Timer::Login) {
-            if let Some(id) = core.request(Request::Login) {
-                self.login = Login::Asking(id);
-            }
+        if self.login == Login::Out
+            && !core.timers.is_set(Timer::Login)
+            && let Some(id) = core.request(Request::Login)
+        {
+            self.login = Login::Asking(id);
         }
         if !self.is_in() {
             return;
         }
-        if matches!(self.push, PushAddress::None) && wish.push_address && !core.timers.is_set(Timer::PushAddress) {
-            if let Some(id) = core.request(Request::PushAddress) {
-                self.push = PushAddress::Asking(id);
-            }
+        if matches!(self.push, PushAddress::None)
+            && wish.push_address
+            && !core.timers.is_set(Timer::PushAddress)
+            && let Some(id) = core.request(Request::PushAddress)
+        {
+            self.push = PushAddress::Asking(id);
         }
         if self.im == Im::Closed && !core.timers.is_set(Timer::Im) {
             let serial = self.im_serial + 1;
@@ -278,7 +281,9 @@ impl Link {
                 self.well(core);
                 core.timer(Timer::Probe, if was_heartbeat { HEARTBEAT } else { WARM });
             }
-            Err(failure) if was_heartbeat && failure.code() == Some(crate::room::wire::code::NOT_A_MEMBER) => {
+            Err(failure)
+                if was_heartbeat && failure.code() == Some(crate::room::wire::code::NOT_A_MEMBER) =>
+            {
                 self.well(core);
                 core.timer(Timer::Probe, HEARTBEAT);
                 heard = Heard::SeatLost;

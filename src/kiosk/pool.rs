@@ -31,7 +31,8 @@ impl Pool {
     /// A prepared session nobody has, one with an offer if possible.
     pub(crate) fn take(&mut self, role: Role) -> Option<SessionId> {
         let free = |slot: &&mut Slot| slot.role == role && !slot.taken && !slot.closing;
-        let with_offer = self.slots.iter_mut().filter(free).position(|slot| slot.offer.is_some()).unwrap_or(0);
+        let with_offer =
+            self.slots.iter_mut().filter(free).position(|slot| slot.offer.is_some()).unwrap_or(0);
         let slot = self.slots.iter_mut().filter(free).nth(with_offer)?;
         slot.taken = true;
         Some(slot.id)
@@ -43,7 +44,10 @@ impl Pool {
 
     /// Notes an offer; `true` if it replaces another.
     pub(crate) fn offered(&mut self, session: SessionId, sdp: String) -> bool {
-        self.slots.iter_mut().find(|slot| slot.id == session).is_some_and(|slot| slot.offer.replace(sdp).is_some())
+        self.slots
+            .iter_mut()
+            .find(|slot| slot.id == session)
+            .is_some_and(|slot| slot.offer.replace(sdp).is_some())
     }
 
     pub(crate) fn close(&mut self, session: SessionId) {
@@ -69,8 +73,7 @@ impl Pool {
         for (role, wanted) in wanted {
             for _ in self.spare(role).0..wanted {
                 let id = self.last + 1;
-                let slot =
-                    Slot { id, role, offer: None, taken: false, closing: false, asked_at: core.now };
+                let slot = Slot { id, role, offer: None, taken: false, closing: false, asked_at: core.now };
                 if self.slots.push(slot).is_err() {
                     // Cannot be: legs are bounded and give their sessions back. A spare less does no harm.
                     log::error!("no place for another session of the worker");

@@ -31,12 +31,20 @@ pub struct Worker {
 
 impl Worker {
     /// Starts `program`; its news go to `inbox` as those of `generation`.
-    pub fn spawn(program: &Path, generation: Generation, inbox: mpsc::Sender<Input>) -> std::io::Result<Self> {
+    pub fn spawn(
+        program: &Path,
+        generation: Generation,
+        inbox: mpsc::Sender<Input>,
+    ) -> std::io::Result<Self> {
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
         let mut command = Program::new(program);
         // stderr is the log, shared; a group of its own keeps the terminal's Ctrl-C from it, so that a call ends well.
-        command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).process_group(0).kill_on_drop(true);
+        command
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true);
         let parent = std::process::id();
         // SAFETY: prctl, getppid and _exit are async-signal-safe, and nothing is allocated between fork and exec.
         unsafe {

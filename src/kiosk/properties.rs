@@ -99,12 +99,30 @@ fn a_press_costs_three_requests_and_a_clerk_one_more() {
 }
 
 #[test]
+fn what_is_answered_after_the_hangup_is_put_away_too() {
+    for wait in 0..90 {
+        let mut world = World::idle();
+        world.act(Act::ClerkJoins);
+        world.act(Act::Press);
+        world.run(Duration::from_millis(wait));
+        world.act(Act::Hangup);
+        world.heal();
+        world.run(4 * SEC);
+        assert_eq!((world.state(), world.is_member(), world.resources()), ("idle", false, 0), "{wait} ms");
+    }
+}
+
+#[test]
 fn while_idle_the_connections_of_a_press_stay_warm() {
     let mut world = World::idle();
     for _ in 0..20 {
         world.requests.clear();
         world.run(5 * SEC);
-        assert!(world.requests.iter().any(|r| matches!(r, Request::Warm { push_url: Some(_) })), "{:?}", world.requests);
+        assert!(
+            world.requests.iter().any(|r| matches!(r, Request::Warm { push_url: Some(_) })),
+            "{:?}",
+            world.requests
+        );
         assert!(world.requests.len() <= 2, "and cost little: {:?}", world.requests);
     }
 }
@@ -134,7 +152,8 @@ fn it_gives_up_waiting_after_two_minutes_and_says_so() {
     assert_eq!(world.state(), "waiting");
     world.run(3 * SEC);
     assert_eq!(world.state(), "idle");
-    let said = |command: &Command| matches!(command, Command::Screen(screen) if screen.headline.contains("Nobody"));
+    let said =
+        |command: &Command| matches!(command, Command::Screen(screen) if screen.headline.contains("Nobody"));
     assert!(world.told.iter().any(said));
 }
 
@@ -160,7 +179,8 @@ fn a_full_room_says_busy_and_goes_back_to_idle() {
     world.act(Act::Stranger);
     world.act(Act::Press);
     world.run(SEC);
-    let busy = |command: &Command| matches!(command, Command::Screen(screen) if screen.headline.contains("busy"));
+    let busy =
+        |command: &Command| matches!(command, Command::Screen(screen) if screen.headline.contains("busy"));
     assert!(world.told.iter().any(busy));
     world.run(8 * SEC);
     assert_eq!(world.state(), "idle");

@@ -255,7 +255,10 @@ impl Kiosk {
             }
             Event::Offer { session, sdp } => {
                 if self.worker.pool.offered(session, sdp) {
-                    let leg = self.state.call().and_then(|call| call.legs().find(|leg| leg.session() == Some(session)));
+                    let leg = self
+                        .state
+                        .call()
+                        .and_then(|call| call.legs().find(|leg| leg.session() == Some(session)));
                     if let Some(leg) = leg {
                         leg.offer_changed();
                     }
@@ -288,7 +291,9 @@ impl Kiosk {
     }
 
     fn is_played(&mut self, session: SessionId) -> bool {
-        self.state.call().is_some_and(|call| call.peers.iter().any(|peer| peer.leg.session() == Some(session)))
+        self.state
+            .call()
+            .is_some_and(|call| call.peers.iter().any(|peer| peer.leg.session() == Some(session)))
     }
 
     fn session_connected(&mut self, session: SessionId) {
@@ -337,7 +342,8 @@ impl Kiosk {
         let mut lost = None;
         if let Some(call) = self.state.call() {
             for peer in &mut call.peers {
-                let of = |player: &&crate::media::protocol::Player| Some(player.session) == peer.leg.session();
+                let of =
+                    |player: &&crate::media::protocol::Player| Some(player.session) == peer.leg.session();
                 let progress = stats.players.iter().find(of).map_or(0, |p| p.frames_shown + p.audio_ms);
                 if peer.leg.watch(progress, now) >= FROZEN {
                     lost = peer.leg.session();

@@ -102,15 +102,21 @@ impl Seat {
                 self.touched = core.now;
                 self.state = State::Taking { id, url: url.to_owned(), held: self.is_held() };
             }
-        } else if !wanted && matches!(self.state, State::Held { .. } | State::Unknown) {
-            if let Some(id) = core.request(Request::GiveSeat) {
-                self.state = State::Giving { id };
-            }
+        } else if !wanted
+            && matches!(self.state, State::Held { .. } | State::Unknown)
+            && let Some(id) = core.request(Request::GiveSeat)
+        {
+            self.state = State::Giving { id };
         }
     }
 
     /// Takes a reply if it is ours.
-    pub(crate) fn reply(&mut self, id: RequestId, reply: &Result<Reply, Failure>, core: &mut Core) -> Option<Heard> {
+    pub(crate) fn reply(
+        &mut self,
+        id: RequestId,
+        reply: &Result<Reply, Failure>,
+        core: &mut Core,
+    ) -> Option<Heard> {
         match &self.state {
             State::Taking { id: asked, url, held } if *asked == id => {
                 let (url, held) = (url.clone(), *held);
@@ -136,17 +142,18 @@ impl Seat {
     }
 
     fn taken(&mut self, url: String, held: bool, reply: &Result<Reply, Failure>, core: &mut Core) -> Heard {
-        let failure = match reply {
-            Ok(_) => {
-                self.touched = core.now;
-                self.failures = 0;
-                self.state = State::Held { url };
-                return Heard::Taken;
-            }
-            Err(failure) => failure,
+        let Err(failure) = reply else {
+            self.touched = core.now;
+            self.failures = 0;
+            self.state = State::Held { url };
+            return Heard::Taken;
         };
         // Refused before anything was changed, so what was before still is: a seat that was held may still be ours.
-        self.state = if held || failure.is_silence() || failure.code().is_none() { State::Unknown } else { State::Free };
+        self.state = if held || failure.is_silence() || failure.code().is_none() {
+            State::Unknown
+        } else {
+            State::Free
+        };
         match failure.code() {
             Some(code::ROOM_FULL) => Heard::Full,
             _ if failure.is_token_refused() => Heard::Token,

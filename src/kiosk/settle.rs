@@ -35,7 +35,8 @@ impl Kiosk {
             self.status_due = false;
         }
         let put_away = self.seat.is_free() && self.chores.is_empty();
-        if self.ending && self.worker.is_absent() && (put_away || !self.core.timers.is_set(Timer::LeaveBound)) {
+        if self.ending && self.worker.is_absent() && (put_away || !self.core.timers.is_set(Timer::LeaveBound))
+        {
             self.finished = self.core.push(Output::Finished);
         }
     }
@@ -134,12 +135,11 @@ impl Kiosk {
         if call.url.is_none() {
             call.url = self.link.take_push_address();
         }
-        if let (Some(url), true) = (&call.url, logged_in) {
-            if call.publish.advance(url, &mut self.worker.pool, &mut self.core) {
-                if let Some(report) = &mut self.report {
-                    super::call::Report::stage(&mut report.whip_posted, report.pressed_at, now);
-                }
-            }
+        if let (Some(url), true) = (&call.url, logged_in)
+            && call.publish.advance(url, &mut self.worker.pool, &mut self.core)
+            && let Some(report) = &mut self.report
+        {
+            super::call::Report::stage(&mut report.whip_posted, report.pressed_at, now);
         }
         let renew = call.publish.is_answered();
         self.seat.advance(true, call.url.as_deref(), renew, logged_in, &mut self.core);
@@ -150,10 +150,10 @@ impl Kiosk {
             return;
         }
         for peer in &mut call.peers {
-            if peer.leg.advance(&peer.url, &mut self.worker.pool, &mut self.core) {
-                if let Some(report) = &mut self.report {
-                    super::call::Report::stage(&mut report.whep_posted, report.pressed_at, now);
-                }
+            if peer.leg.advance(&peer.url, &mut self.worker.pool, &mut self.core)
+                && let Some(report) = &mut self.report
+            {
+                super::call::Report::stage(&mut report.whep_posted, report.pressed_at, now);
             }
         }
     }
@@ -187,10 +187,11 @@ impl Kiosk {
     }
 
     fn note_capture(&mut self, wish: &worker::Wish) {
-        if wish.capture && self.worker.is_running() {
-            if let Some(report) = &mut self.report {
-                super::call::Report::stage(&mut report.capture_on, report.pressed_at, self.core.now);
-            }
+        if wish.capture
+            && self.worker.is_running()
+            && let Some(report) = &mut self.report
+        {
+            super::call::Report::stage(&mut report.capture_on, report.pressed_at, self.core.now);
         }
     }
 

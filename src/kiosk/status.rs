@@ -154,7 +154,8 @@ impl Kiosk {
             last_restart_reason: self.worker.last_restart_reason.clone(),
             broken: self.worker.broken(),
         };
-        let line = |entry: &super::core::Entry| Line { at_ms: anchor.ms(entry.at), text: entry.text.to_string() };
+        let line =
+            |entry: &super::core::Entry| Line { at_ms: anchor.ms(entry.at), text: entry.text.to_string() };
         Status {
             state: self.state.name(),
             detail: self.detail(),

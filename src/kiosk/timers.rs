@@ -90,7 +90,8 @@ impl Timers {
 
     /// Disarms and gives one timer that is due at `now`, the earliest first.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Timer> {
-        let (at, timer) = ALL.iter().filter_map(|timer| Some((self.0[*timer as usize]?, *timer))).min_by_key(|e| e.0)?;
+        let (at, timer) =
+            ALL.iter().filter_map(|timer| Some((self.0[*timer as usize]?, *timer))).min_by_key(|e| e.0)?;
         (at <= now).then(|| {
             self.clear(timer);
             timer

@@ -117,10 +117,14 @@ pub fn screen(language: Language, say: &Say, broken: Option<Part>) -> Screen {
     let (view, headline, detail) = match say {
         Say::Starting => (View::Idle, ["请稍候", "One moment"], ["正在准备…", "Getting ready…"]),
         Say::Idle => (View::Idle, ["请按按钮开始视频通话", "Press the button to talk to us"], ["", ""]),
-        Say::Joining => (View::Waiting, ["正在接通…", "Connecting…"], ["再按一次可取消", "Press again to cancel"]),
-        Say::Waiting => {
-            (View::Waiting, ["正在等待工作人员接听…", "Waiting for somebody to answer…"], ["再按一次可取消", "Press again to cancel"])
+        Say::Joining => {
+            (View::Waiting, ["正在接通…", "Connecting…"], ["再按一次可取消", "Press again to cancel"])
         }
+        Say::Waiting => (
+            View::Waiting,
+            ["正在等待工作人员接听…", "Waiting for somebody to answer…"],
+            ["再按一次可取消", "Press again to cancel"],
+        ),
         Say::InCall => (View::InCall, ["", ""], ["", ""]),
         Say::Alone => (
             View::Waiting,
@@ -155,8 +159,12 @@ impl Language {
 fn broken_part(part: Part) -> [&'static str; 2] {
     match part {
         Part::Camera => ["摄像头无法使用，请联系工作人员", "The camera does not work; please tell the staff"],
-        Part::Microphone => ["麦克风无法使用，请联系工作人员", "The microphone does not work; please tell the staff"],
-        Part::Speaker => ["扬声器无法使用，请联系工作人员", "The speaker does not work; please tell the staff"],
+        Part::Microphone => {
+            ["麦克风无法使用，请联系工作人员", "The microphone does not work; please tell the staff"]
+        }
+        Part::Speaker => {
+            ["扬声器无法使用，请联系工作人员", "The speaker does not work; please tell the staff"]
+        }
         Part::Encoder => ["视频编码出错，正在恢复", "The picture cannot be sent; trying again"],
         Part::Decoder => ["视频解码出错，正在恢复", "The picture cannot be shown; trying again"],
         Part::Screen => ["屏幕出错，请联系工作人员", "The screen does not work; please tell the staff"],
@@ -169,7 +177,9 @@ fn ended(language: Language, end: &End) -> Screen {
         End::Pressed | End::HungUp | End::Shutdown => (["通话结束", "Call ended"], ["谢谢", "Thank you"]),
         End::Busy => (["线路忙，请稍后再试", "The line is busy, please try again later"], later),
         End::NobodyCame => (["暂时无人接听", "Nobody can answer right now"], later),
-        End::EverybodyLeft | End::RoomClosed => (["对方已结束通话", "The other side has ended the call"], ["谢谢", "Thank you"]),
+        End::EverybodyLeft | End::RoomClosed => {
+            (["对方已结束通话", "The other side has ended the call"], ["谢谢", "Thank you"])
+        }
         End::Refused(failure) => return troubled(language, &Trouble::Server(failure.clone())),
         End::NoConnection => (["连接已中断", "The connection was lost"], later),
         End::NoMedia => (["音视频无法启动", "Picture and sound cannot be started"], later),
@@ -195,13 +205,27 @@ fn troubled(language: Language, trouble: &Trouble) -> Screen {
         }
     };
     let (headline, detail) = match (server, language) {
-        (Failure::UnknownHost { host, .. }, Language::Zh) => (unusable, format!("找不到服务器 {host}，正在重试")),
-        (Failure::UnknownHost { host, .. }, Language::En) => (unusable, format!("Server {host} cannot be found; trying again")),
-        (Failure::Unreachable { host, .. }, Language::Zh) => (unusable, format!("无法连接服务器 {host}，正在重试")),
-        (Failure::Unreachable { host, .. }, Language::En) => (unusable, format!("Server {host} cannot be reached; trying again")),
-        (Failure::TimedOut { host, .. }, Language::Zh) => (unusable, format!("服务器 {host} 没有响应，正在重试")),
-        (Failure::TimedOut { host, .. }, Language::En) => (unusable, format!("Server {host} does not answer; trying again")),
-        (Failure::UnknownAuthority { host, .. }, Language::Zh) => (staff, format!("服务器 {host} 的证书由未知机构签发")),
+        (Failure::UnknownHost { host, .. }, Language::Zh) => {
+            (unusable, format!("找不到服务器 {host}，正在重试"))
+        }
+        (Failure::UnknownHost { host, .. }, Language::En) => {
+            (unusable, format!("Server {host} cannot be found; trying again"))
+        }
+        (Failure::Unreachable { host, .. }, Language::Zh) => {
+            (unusable, format!("无法连接服务器 {host}，正在重试"))
+        }
+        (Failure::Unreachable { host, .. }, Language::En) => {
+            (unusable, format!("Server {host} cannot be reached; trying again"))
+        }
+        (Failure::TimedOut { host, .. }, Language::Zh) => {
+            (unusable, format!("服务器 {host} 没有响应，正在重试"))
+        }
+        (Failure::TimedOut { host, .. }, Language::En) => {
+            (unusable, format!("Server {host} does not answer; trying again"))
+        }
+        (Failure::UnknownAuthority { host, .. }, Language::Zh) => {
+            (staff, format!("服务器 {host} 的证书由未知机构签发"))
+        }
         (Failure::UnknownAuthority { host, .. }, Language::En) => {
             (staff, format!("The certificate of {host} is from an unknown authority"))
         }
@@ -212,19 +236,35 @@ fn troubled(language: Language, trouble: &Trouble) -> Screen {
         (Failure::NoTicket { .. }, Language::Zh) => (staff, "没有可用的登录票据".into()),
         (Failure::NoTicket { .. }, Language::En) => (staff, "There is no ticket to log in with".into()),
         (Failure::TicketExpired { .. }, Language::Zh) => (staff, "登录票据已过期，请更换".into()),
-        (Failure::TicketExpired { .. }, Language::En) => (staff, "The ticket has expired and must be replaced".into()),
-        (Failure::Code { code: code::REFUSED, message, .. }, Language::Zh) => (staff, format!("登录票据被拒绝：{message}")),
-        (Failure::Code { code: code::REFUSED, message, .. }, Language::En) => (staff, format!("The ticket was refused: {message}")),
+        (Failure::TicketExpired { .. }, Language::En) => {
+            (staff, "The ticket has expired and must be replaced".into())
+        }
+        (Failure::Code { code: code::REFUSED, message, .. }, Language::Zh) => {
+            (staff, format!("登录票据被拒绝：{message}"))
+        }
+        (Failure::Code { code: code::REFUSED, message, .. }, Language::En) => {
+            (staff, format!("The ticket was refused: {message}"))
+        }
         (Failure::Code { code: code::FORBIDDEN, .. }, Language::Zh) => (staff, "此设备无权进入该房间".into()),
         (Failure::Code { code: code::FORBIDDEN, .. }, Language::En) => {
             (staff, "This device may not enter its room".into())
         }
-        (Failure::Code { code, message, .. }, Language::Zh) => (unusable, format!("服务器答复 {code}：{message}")),
-        (Failure::Code { code, message, .. }, Language::En) => (unusable, format!("The server says {code}: {message}")),
-        (Failure::Status { host, status, .. }, Language::Zh) => (unusable, format!("服务器 {host} 答复 HTTP {status}")),
-        (Failure::Status { host, status, .. }, Language::En) => (unusable, format!("Server {host} answers HTTP {status}")),
+        (Failure::Code { code, message, .. }, Language::Zh) => {
+            (unusable, format!("服务器答复 {code}：{message}"))
+        }
+        (Failure::Code { code, message, .. }, Language::En) => {
+            (unusable, format!("The server says {code}: {message}"))
+        }
+        (Failure::Status { host, status, .. }, Language::Zh) => {
+            (unusable, format!("服务器 {host} 答复 HTTP {status}"))
+        }
+        (Failure::Status { host, status, .. }, Language::En) => {
+            (unusable, format!("Server {host} answers HTTP {status}"))
+        }
         (Failure::Nonsense { host, .. }, Language::Zh) => (staff, format!("{host} 不是预期的服务器")),
-        (Failure::Nonsense { host, .. }, Language::En) => (staff, format!("{host} is not the server expected here")),
+        (Failure::Nonsense { host, .. }, Language::En) => {
+            (staff, format!("{host} is not the server expected here"))
+        }
     };
     Screen { view: View::Trouble, headline: language.pick(headline).to_owned(), detail }
 }

@@ -156,7 +156,8 @@ impl Worker {
 
     /// The part in trouble that matters most to the customer.
     pub(crate) fn broken(&self) -> Option<Part> {
-        let order = [Part::Camera, Part::Microphone, Part::Speaker, Part::Encoder, Part::Decoder, Part::Screen];
+        let order =
+            [Part::Camera, Part::Microphone, Part::Speaker, Part::Encoder, Part::Decoder, Part::Screen];
         order.into_iter().find(|part| self.broken.contains(part))
     }
 
@@ -200,7 +201,11 @@ impl Worker {
                         core.timers.set_if_unset(Timer::WorkerSilent, core.now + SILENT_IN_CALL);
                     }
                 }
-                self.pool.advance(self.generation, [(Role::Publish, wish.publish), (Role::Play, wish.play)], core);
+                self.pool.advance(
+                    self.generation,
+                    [(Role::Publish, wish.publish), (Role::Play, wish.play)],
+                    core,
+                );
                 if self.send != wish.send {
                     self.send = wish.send;
                     self.encoded.at = core.now;
@@ -292,7 +297,10 @@ impl Worker {
         match self.phase {
             Phase::Stopping => self.kill("it does not stop", core),
             Phase::Killing => {
-                log::error!("media worker {} survives SIGKILL, most likely in a driver; it is left behind", self.generation);
+                log::error!(
+                    "media worker {} survives SIGKILL, most likely in a driver; it is left behind",
+                    self.generation
+                );
                 self.gone("it hangs in the kernel", core);
             }
             _ => {}
@@ -320,8 +328,11 @@ impl Worker {
             let why = self.last_restart_reason.as_deref().unwrap_or(reason).to_owned();
             core.note(&format!("media worker {} is gone: {why}", self.generation));
             if self.quick_deaths > 1 {
-                let wait =
-                    core.jitter.backoff(self.quick_deaths - 1, Duration::from_millis(200), Duration::from_secs(5));
+                let wait = core.jitter.backoff(
+                    self.quick_deaths - 1,
+                    Duration::from_millis(200),
+                    Duration::from_secs(5),
+                );
                 core.timer(Timer::WorkerStart, wait);
             }
             if self.quick_deaths >= TOO_OFTEN && self.trouble.is_none() {
@@ -347,7 +358,12 @@ impl Worker {
     }
 
     /// Looks at a line of statistics; `Some` names what stands still and can only be cured by a new worker.
-    pub(crate) fn watch(&mut self, stats: Box<Stats>, publishing: bool, core: &mut Core) -> Option<&'static str> {
+    pub(crate) fn watch(
+        &mut self,
+        stats: Box<Stats>,
+        publishing: bool,
+        core: &mut Core,
+    ) -> Option<&'static str> {
         let now = core.now;
         core.timer(Timer::WorkerSilent, if self.served { SILENT_IN_CALL } else { SILENT_IDLE });
         let camera = self.capture && !self.broken.contains(&Part::Camera);

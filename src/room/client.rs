@@ -150,7 +150,8 @@ impl Client {
         let (rest, kind) = base.rsplit_once('/').unwrap_or_default();
         let kind = [Kind::DoubleRoom, Kind::MultiRoom].into_iter().find(|known| known.as_str() == kind);
         let kind = kind.ok_or_else(|| wrong("has to end in /weapp/double_room or /weapp/multi_room"))?;
-        let root = rest.strip_suffix("/weapp").ok_or_else(|| wrong("has to end in /weapp/ and the kind of room"))?;
+        let root =
+            rest.strip_suffix("/weapp").ok_or_else(|| wrong("has to end in /weapp/ and the kind of room"))?;
         let root = root.to_owned();
         let secure = url.scheme() == "https";
         let http = connect(server, secure)?;
@@ -202,7 +203,11 @@ impl Client {
         // The token goes into a header: what is no visible ASCII would be refused there with less clear words.
         if answer.token.is_empty() || !answer.token.bytes().all(|b| b.is_ascii_graphic()) {
             let host = host_of(&self.base);
-            return Err(Failure::Nonsense { operation: "login", host, detail: "the token is unusable".into() });
+            return Err(Failure::Nonsense {
+                operation: "login",
+                host,
+                detail: "the token is unusable".into(),
+            });
         }
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.token.into());
         Ok(expires)
@@ -210,7 +215,8 @@ impl Client {
 
     async fn ticket(&self) -> Result<(String, String), Failure> {
         let Some(path) = &self.user.ticket_file else {
-            let address = format!("{}/weapp/utils/get_login_info?{}", self.root, query(&[("userID", &self.user.id)]));
+            let address =
+                format!("{}/weapp/utils/get_login_info?{}", self.root, query(&[("userID", &self.user.id)]));
             let (info, _) = exchange::<LoginInfo>("get_login_info", self.http.get(&address)).await;
             return Ok((info?.user_sig, String::from("get_login_info")));
         };
@@ -277,7 +283,11 @@ impl Client {
         json!({ "userID": self.user.id, "roomID": self.room_id })
     }
 
-    async fn ask<T: DeserializeOwned>(&self, operation: &'static str, body: &serde_json::Value) -> Result<T, Failure> {
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        body: &serde_json::Value,
+    ) -> Result<T, Failure> {
         let address = format!("{}/{operation}?{}", self.base, query(&[("userID", &self.user.id)]));
         let mut request = self.http.post(&address).json(body);
         if let Some(token) = self.token() {
@@ -292,7 +302,11 @@ fn connect(server: &Server, secure: bool) -> Result<reqwest::Client, SetupError>
     // Fails only when a provider is installed already, which then is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let read = |key, path: &PathBuf| {
-        std::fs::read(path).map_err(|error| SetupError::File { key, path: path.clone(), detail: error.to_string() })
+        std::fs::read(path).map_err(|error| SetupError::File {
+            key,
+            path: path.clone(),
+            detail: error.to_string(),
+        })
     };
     let mut builder = reqwest::Client::builder()
         .http1_only()
@@ -305,8 +319,8 @@ fn connect(server: &Server, secure: bool) -> Result<reqwest::Client, SetupError>
         .user_agent(concat!("rtcroom-kiosk/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = &server.ca {
         let file = |detail: String| SetupError::File { key: "ca", path: path.clone(), detail };
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(&read("ca", path)?).map_err(|error| file(error.to_string()))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&read("ca", path)?)
+            .map_err(|error| file(error.to_string()))?;
         if certificates.is_empty() {
             return Err(file("holds no PEM certificate".into()));
         }
@@ -388,7 +402,11 @@ pub(super) async fn read_body(response: &mut reqwest::Response, most: usize) -> 
     while let Some(chunk) = response.chunk().await.map_err(|error| failure_of(&error))? {
         if body.len() + chunk.len() > most {
             let host = host_of(response.url().as_str());
-            return Err(Failure::Nonsense { operation: "reading", host, detail: format!("more than {most} bytes") });
+            return Err(Failure::Nonsense {
+                operation: "reading",
+                host,
+                detail: format!("more than {most} bytes"),
+            });
         }
         body.extend_from_slice(&chunk);
     }
@@ -422,9 +440,9 @@ fn tls_failure(host: String, error: &rustls::Error) -> Failure {
             CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Revoked,
         ) => Failure::UnknownAuthority { host, detail },
         // A server starts with a certificate that is valid; a board without a battery starts in 1970.
-        Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-            Failure::Clock { detail: format!("the certificate of {host} is not valid yet") }
-        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => Failure::Clock { detail: format!("the certificate of {host} is not valid yet") },
         _ => Failure::Tls { host, detail },
     }
 }
@@ -456,10 +474,13 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 pub(super) fn host_of(address: &str) -> String {
     let url = Url::parse(address).ok();
-    url.map_or_else(|| cut(address), |url| {
-        let host = url.host_str().unwrap_or_default();
-        url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-    })
+    url.map_or_else(
+        || cut(address),
+        |url| {
+            let host = url.host_str().unwrap_or_default();
+            url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        },
+    )
 }
 
 /// Cuts a server's words to a sane length, on one line.

@@ -32,7 +32,9 @@ pub enum Failure {
         secs: u64,
     },
     /// The server's certificate comes from nobody this kiosk trusts.
-    #[error("the certificate of {host} is signed by an authority this kiosk does not know ({detail}); set [server] ca to that authority's certificate")]
+    #[error(
+        "the certificate of {host} is signed by an authority this kiosk does not know ({detail}); set [server] ca to that authority's certificate"
+    )]
     UnknownAuthority {
         /// Host and port.
         host: String,
@@ -40,7 +42,9 @@ pub enum Failure {
         detail: String,
     },
     /// The TLS connection is refused for another reason.
-    #[error("no secure connection to {host}: {detail}; check the server's certificate and [server] client_cert")]
+    #[error(
+        "no secure connection to {host}: {detail}; check the server's certificate and [server] client_cert"
+    )]
     Tls {
         /// Host and port.
         host: String,
@@ -94,7 +98,9 @@ pub enum Failure {
         retry_after: Option<Duration>,
     },
     /// An answer that is none, or not one of RoomService.
-    #[error("{operation} at {host} got an answer that makes no sense: {detail}; is [server] url a RoomService?")]
+    #[error(
+        "{operation} at {host} got an answer that makes no sense: {detail}; is [server] url a RoomService?"
+    )]
     Nonsense {
         /// The operation asked for.
         operation: &'static str,

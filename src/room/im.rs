@@ -32,26 +32,35 @@ impl Client {
         let address = self.im_address();
         let host = host_of(&address);
         let key = generate_key();
-        let mut request = self.http.get(&address).header("connection", "Upgrade").header("upgrade", "websocket");
+        let mut request =
+            self.http.get(&address).header("connection", "Upgrade").header("upgrade", "websocket");
         request = request.header("sec-websocket-version", "13").header("sec-websocket-key", &key);
         if let Some(token) = self.token() {
             request = request.bearer_auth(token);
         }
         // No timeout on the request itself: it would also end the socket that comes of it.
         let silent = |_| Failure::TimedOut { host: host.clone(), secs: TIMEOUT.as_secs() };
-        let mut response = timeout(TIMEOUT, request.send()).await.map_err(silent)?.map_err(|e| failure_of(&e))?;
+        let mut response =
+            timeout(TIMEOUT, request.send()).await.map_err(silent)?.map_err(|e| failure_of(&e))?;
         if response.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
             let status = response.status().as_u16();
             let body = timeout(TIMEOUT, read_body(&mut response, IM_FRAME_LIMIT)).await.map_err(silent)?;
             let message = cut(&String::from_utf8_lossy(&body.unwrap_or_default()));
-            return Err(Failure::Status { operation: "the message socket", host, status, message, retry_after: None });
+            return Err(Failure::Status {
+                operation: "the message socket",
+                host,
+                status,
+                message,
+                retry_after: None,
+            });
         }
         let nonsense = |detail: &str| Failure::Nonsense {
             operation: "the message socket",
             host: host.clone(),
             detail: detail.into(),
         };
-        let accept = response.headers().get("sec-websocket-accept").map(reqwest::header::HeaderValue::as_bytes);
+        let accept =
+            response.headers().get("sec-websocket-accept").map(reqwest::header::HeaderValue::as_bytes);
         if accept != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
             return Err(nonsense("it is no WebSocket"));
         }

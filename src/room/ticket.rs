@@ -48,7 +48,8 @@ mod tests {
         use std::io::Write as _;
         let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
         zlib.write_all(json.as_bytes()).expect("writing to memory");
-        let packed = base64::engine::general_purpose::STANDARD.encode(zlib.finish().expect("writing to memory"));
+        let packed =
+            base64::engine::general_purpose::STANDARD.encode(zlib.finish().expect("writing to memory"));
         packed.replace('+', "*").replace('/', "-").replace('=', "_")
     }
 

@@ -25,7 +25,12 @@ pub struct Session {
 
 impl Client {
     /// Posts `offer` to a WHIP or WHEP address; `operation` names it in messages.
-    pub async fn post_offer(&self, operation: &'static str, address: &str, offer: &str) -> Result<Session, Failure> {
+    pub async fn post_offer(
+        &self,
+        operation: &'static str,
+        address: &str,
+        offer: &str,
+    ) -> Result<Session, Failure> {
         let nonsense = |address: &Url, detail: String| Failure::Nonsense {
             operation,
             host: host_of(address.as_str()),
@@ -48,7 +53,8 @@ impl Client {
                 address = next.ok_or_else(|| nonsense(&address, format!("HTTP {status} leads nowhere")))?;
                 continue;
             }
-            let retry_after = header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+            let retry_after =
+                header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
             let body = read_body(&mut response, MOST_SDP).await?;
             let text = String::from_utf8_lossy(&body);
             if !status.is_success() {

@@ -1,5 +1,5 @@
 //! Real programs for the kiosk's tests: RoomService for development, and kiosks with their workers, all on loopback.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -214,7 +214,8 @@ impl Drop for Kiosk {
 /// A `kioskd.toml`; `server` is the address RoomService printed, or all of the url.
 pub fn config_text(server: &str, user: &str, ticket: &str, more: &str) -> String {
     let board = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/simulator.toml");
-    let url = if server.contains("/weapp/") { server.to_owned() } else { format!("{server}weapp/double_room") };
+    let url =
+        if server.contains("/weapp/") { server.to_owned() } else { format!("{server}weapp/double_room") };
     format!(
         r#"
 board = "{}"
