@@ -16,8 +16,8 @@ export const CODE = Object.freeze({
 
 const ANSWER_LIMIT_MS = 5000;
 // A second login of the same user ends the first one's token. Two pages that log in again for ever would
-// fight without end, so this page yields after so many renewals in so many milliseconds.
-const RENEWALS_ALLOWED = 3;
+// fight without end, so a page yields after so many renewals in so many milliseconds: the older page yields first.
+const RENEWALS_ALLOWED = 2;
 const RENEWALS_WITHIN_MS = 60000;
 
 /** A call that did not succeed. `errCode` and `errMsg` are the names the original client's `fail` callbacks used. */
