@@ -142,16 +142,16 @@ until_true 30 "the call" state_is kiosk in_call
 until_true 15 "the call at the second member" state_is peer in_call
 say "in the call; holding it for $hold_seconds s"
 sleep "$hold_seconds"
+# Every count was made by the process that showed the frames, from the pixels behind its decoder.
+status peer >"$run/peer.json"
+status kiosk >"$run/kiosk.json"
 kiosk press kiosk >/dev/null
 until_true 10 "the kiosk to be idle again" state_is kiosk idle
 kiosk hangup peer >/dev/null
 until_true 10 "the second member to be idle again" state_is peer idle
 
-# Every count below was made by the process that showed the frames, from the pixels behind its decoder.
-status kiosk >"$run/kiosk.json"
-status peer >"$run/peer.json"
 jq -cn --slurpfile kiosk "$run/kiosk.json" --slurpfile peer "$run/peer.json" --argjson hold "$hold_seconds" '
-    def last_stats: .call.last_stats // .call.stats // {};
+    def last_stats: .call.stats // {};
     def shown: [(last_stats.players // [])[] | select(.mark != null)] | max_by(.frames_shown) // {};
     ($kiosk[0] | shown) as $here | ($peer[0] | shown) as $there |
     # A third of the frames and of the sound that the time held has room for is the least that counts as a call.

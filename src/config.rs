@@ -105,11 +105,14 @@ pub struct Call {
     pub waiting_secs: u64,
     /// Everybody left for this long: ended.
     pub alone_secs: u64,
+    /// Sends picture and sound while waiting alone in the room: a faster first picture for whoever answers, at the price
+    /// of encoding for nobody.
+    pub early_media: bool,
 }
 
 impl Default for Call {
     fn default() -> Self {
-        Self { waiting_secs: 120, alone_secs: 30 }
+        Self { waiting_secs: 120, alone_secs: 30, early_media: false }
     }
 }
 

@@ -85,7 +85,7 @@ use crate::media;
 use crate::room::failure::Failure;
 use crate::room::wire::Kind;
 
-/// A second press sooner than this is the same impatient finger.
+/// A second press sooner than this is the same impatient finger, unless the screen asks for one by then.
 const SAME_PRESS: Duration = Duration::from_millis(600);
 /// From press to seat.
 const JOIN: Duration = Duration::from_secs(15);
@@ -117,6 +117,8 @@ pub struct Settings {
     pub waiting: Duration,
     /// Alone again this long: everybody left.
     pub alone: Duration,
+    /// Sends while alone in the room, too.
+    pub early_media: bool,
     /// For the worker.
     pub media: media::protocol::Settings,
     /// Scatters retries; from the outside, so that kiosks differ and tests repeat.
@@ -208,7 +210,7 @@ impl Kiosk {
             worker: Worker::new(now),
             chores: Chores::default(),
             state: State::Starting,
-            entered: "off",
+            entered: "starting",
             entered_at: now,
             status_due: true,
             lamp: None,
@@ -251,7 +253,8 @@ impl Kiosk {
 
     fn press(&mut self) {
         let now = self.core.now;
-        if self.last_press.is_some_and(|last| now.saturating_duration_since(last) < SAME_PRESS) || self.ending {
+        let again = self.last_press.is_some_and(|last| now.saturating_duration_since(last) < SAME_PRESS);
+        if self.ending || (again && !matches!(self.state, State::Idle)) {
             return;
         }
         self.last_press = Some(now);

@@ -16,11 +16,13 @@
 //! - [`session`], [`publish`], [`play`], [`gcc`]: WebRTC.
 //! - [`sound`], [`screen`]: what the customer hears and sees.
 //! - [`stats`]: what is measured.
+//! - [`fault`]: what tests ask to go wrong.
 //! - [`pipe`], [`outlet`], [`plugins`], [`timebase`]: how pipelines are made and joined.
 
 pub mod capture;
 pub mod codec;
 pub mod encode;
+pub mod fault;
 pub mod gcc;
 pub mod line;
 pub mod mark;

@@ -1,6 +1,6 @@
 //! WHIP and WHEP as HTTP: who may do what, and what the answers say.
 #![cfg(feature = "roomservice")]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::type_complexity)]
 
 mod relay_support;
 

@@ -7,7 +7,7 @@ mod relay_support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gst::glib;
 use gst::prelude::*;
@@ -31,14 +31,19 @@ impl Drop for Client {
 impl Client {
     /// A test picture and a tone, H.264 and Opus.
     fn publish(server: &Server, stream: &str, token: &str) -> Self {
+        Self::publish_behind(server, stream, token, false)
+    }
+
+    /// The same behind two valves, which may be shut.
+    fn publish_behind(server: &Server, stream: &str, token: &str, shut: bool) -> Self {
         gst::init().unwrap();
         let description = format!(
             "webrtcbin name=w bundle-policy=max-bundle \
-             videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=480,framerate=30/1 ! openh264enc usage-type=camera bitrate=1000000 gop-size=300 \
+             videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=480,framerate=30/1 ! valve name=v drop={shut} ! openh264enc usage-type=camera bitrate=1000000 gop-size=300 \
              ! h264parse ! rtph264pay config-interval=-1 aggregate-mode=zero-latency mtu=1200 pt=96 \
              ! application/x-rtp,media=video,encoding-name=H264,payload=96,extmap-1={TWCC},rtcp-fb-transport-cc=true,rtcp-fb-nack-pli=true \
              ! queue ! w.sink_0 \
-             audiotestsrc is-live=true wave=sine ! opusenc ! rtpopuspay pt=111 \
+             audiotestsrc is-live=true wave=sine ! valve name=a drop={shut} ! opusenc ! rtpopuspay pt=111 \
              ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111,extmap-1={TWCC},rtcp-fb-transport-cc=true ! queue ! w.sink_1"
         );
         let pipeline = gst::parse::launch(&description).unwrap().downcast::<gst::Pipeline>().unwrap();
@@ -173,6 +178,23 @@ fn a_second_publisher_takes_over_under_webrtcbin() {
     let before = player.pictures();
     eventually("pictures of the second publisher", || player.pictures() >= before + 60);
     drop(second);
+}
+
+#[test]
+fn a_webrtcbin_that_was_silent_for_long_is_heard_when_it_speaks() {
+    let server = Server::start();
+    let publisher = Client::publish_behind(&server, "ann-1", "ann", true);
+    let player = Client::play(&server, "ann-1", "bob");
+    eventually("both connected", || server.relay.sessions().iter().all(|s| s.connected));
+    std::thread::sleep(Duration::from_secs(40));
+    let sessions = server.relay.sessions();
+    assert_eq!(sessions.len(), 2, "a silent client was given up: {sessions:?}");
+    for valve in ["v", "a"] {
+        publisher.pipeline.by_name(valve).unwrap().set_property("drop", false);
+    }
+    eventually("pictures and sound", || {
+        player.pictures() >= 30 && player.sounds.load(Ordering::Relaxed) > 30
+    });
 }
 
 #[test]

@@ -267,7 +267,7 @@ async fn a_reader_that_does_not_read_is_disconnected_and_holds_up_nobody() {
     }
     let mut rest = Vec::new();
     let read = timeout(PATIENCE, slow.read_to_end(&mut rest)).await.expect("the server ends the connection");
-    let bytes = read.map_or_else(|_| rest.len(), |n| n);
+    let bytes = read.unwrap_or(rest.len());
     assert!(bytes < 25 * 60_000, "{bytes} bytes were written to a reader that did not read");
     // Who was cut opens another socket, and all is well.
     b.socket().await;

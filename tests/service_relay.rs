@@ -125,7 +125,7 @@ async fn a_member_removed_for_silence_loses_its_media() {
 
 #[tokio::test]
 async fn a_request_begun_as_a_member_does_not_outlive_the_seat() {
-    let service = Service::configured("[rooms]\nheartbeat_secs = 4\n").await;
+    let service = Service::configured("[rooms]\nheartbeat_secs = 8\n").await;
     let (a, b) = (service.member("a").await, service.member("b").await);
     let (published, push_url) = publish(&a).await;
     assert_eq!(a.enter_with("r", &push_url).await, 0);

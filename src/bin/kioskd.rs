@@ -110,11 +110,12 @@ fn run(configured: &Configured, runtime_dir: &Path, button_stdin: bool) -> ExitC
         }
         let done = threads.block_on(async {
             let listener = control::listen(runtime_dir)?;
-            driver::run(config, client, listener, edges).await
+            let done = driver::run(config, client, listener, edges).await;
+            let _ = std::fs::remove_file(control::path(runtime_dir));
+            done
         });
         // A name that is still being looked up does not keep us.
         threads.shutdown_background();
-        let _ = std::fs::remove_file(control::path(runtime_dir));
         done
     })();
     report(outcome)

@@ -88,9 +88,18 @@ impl Core {
         self.timers.set(timer, self.now + wait);
     }
 
-    /// Notes what happened, cut to the entry's length.
+    /// Notes what happened: in the log, and in the journal, there cut to the entry's length.
     pub(crate) fn note(&mut self, text: &str) {
-        log::info!("{text}");
+        self.note_at(log::Level::Info, text);
+    }
+
+    /// The same for what should not happen: the world misbehaves.
+    pub(crate) fn warn(&mut self, text: &str) {
+        self.note_at(log::Level::Warn, text);
+    }
+
+    fn note_at(&mut self, level: log::Level, text: &str) {
+        log::log!(target: "kioskd", level, "{text}");
         let mut entry = Entry { at: self.now, text: heapless::String::new() };
         for c in text.chars() {
             if entry.text.push(c).is_err() {

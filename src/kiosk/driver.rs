@@ -93,6 +93,7 @@ fn settings(config: &Config, client: &Client) -> Settings {
         language: config.language,
         waiting,
         alone,
+        early_media: config.call.early_media,
         media: config.media.clone(),
         seed: u64::from(time) << 32 | u64::from(std::process::id()),
     }

@@ -11,8 +11,9 @@ use crate::room::failure::Failure;
 
 /// Between heartbeats; evicted after 20 s without one (section 4.5).
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Between the requests that keep connections open while idle; below every common keep-alive timeout.
-const WARM: Duration = Duration::from_secs(12);
+/// Between the requests that keep connections open while idle. Servers close silent ones after 5 s (Node, Apache), 10 s
+/// (our RoomService) or more.
+const WARM: Duration = Duration::from_secs(4);
 /// A prefetched push address is replaced after this while idle.
 const PUSH_ADDRESS_OLD: Duration = Duration::from_secs(1800);
 const FIRST_RETRY: Duration = Duration::from_millis(400);
@@ -250,6 +251,10 @@ impl Link {
                     self.push = PushAddress::Ready(url.clone());
                     self.push_failures = 0;
                     core.timer(Timer::PushAddressOld, PUSH_ADDRESS_OLD);
+                    if !in_call {
+                        // The way to the media server is warmed from the start.
+                        self.probe_now(core);
+                    }
                     self.clear(Source::PushAddress, core);
                 }
                 Ok(_) => {}
@@ -333,8 +338,7 @@ impl Link {
 
     fn set(&mut self, source: Source, failure: &Failure, core: &mut Core) {
         if self.trouble.as_ref().is_none_or(|(_, known)| **known != *failure) {
-            log::warn!("{failure}");
-            core.note(&failure.to_string());
+            core.warn(&failure.to_string());
         }
         self.trouble = Some((source, Arc::new(failure.clone())));
     }

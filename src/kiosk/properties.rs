@@ -99,6 +99,17 @@ fn a_press_costs_three_requests_and_a_clerk_one_more() {
 }
 
 #[test]
+fn while_idle_the_connections_of_a_press_stay_warm() {
+    let mut world = World::idle();
+    for _ in 0..20 {
+        world.requests.clear();
+        world.run(5 * SEC);
+        assert!(world.requests.iter().any(|r| matches!(r, Request::Warm { push_url: Some(_) })), "{:?}", world.requests);
+        assert!(world.requests.len() <= 2, "and cost little: {:?}", world.requests);
+    }
+}
+
+#[test]
 fn nothing_is_sent_while_nobody_is_there() {
     let mut world = World::idle();
     world.act(Act::Press);

@@ -49,10 +49,15 @@ impl Kiosk {
         match heard {
             seat::Heard::Nothing => {}
             seat::Heard::Token => self.link.refuse(id, &mut self.core),
-            seat::Heard::Full => self.leave(End::Busy),
+            seat::Heard::Full => {
+                if let Err(failure) = reply {
+                    self.core.warn(&failure.to_string());
+                }
+                self.leave(End::Busy);
+            }
             seat::Heard::Refused => {
                 if let Err(failure) = reply {
-                    log::error!("{failure}");
+                    self.core.warn(&failure.to_string());
                     self.leave(End::Refused(failure.clone().into()));
                 }
             }
@@ -121,7 +126,7 @@ impl Kiosk {
                     }
                 }
                 leg::Heard::Failed(failure) => {
-                    log::warn!("publishing: {failure}");
+                    self.core.warn(&failure.to_string());
                     // Some servers hold a stream busy for minutes after an attempt: each gets a stream of its own.
                     call.url = None;
                     let failures = call.publish.failures;
@@ -145,7 +150,7 @@ impl Kiosk {
                     }
                 }
                 leg::Heard::Failed(failure) => {
-                    log::warn!("playing {}: {failure}", cut(&peer.user_id));
+                    self.core.warn(&format!("{}: {failure}", cut(&peer.user_id)));
                     if failure.is_token_refused() {
                         self.link.refuse(id, &mut self.core);
                     } else if peer.leg.failures > 1 {
@@ -272,8 +277,7 @@ impl Kiosk {
             }
             Event::Stats(stats) => self.stats(stats),
             Event::Trouble { part, detail } => {
-                log::error!("{part:?}: {detail}");
-                self.core.note(&format!("{part:?}: {detail}"));
+                self.core.warn(&format!("{part:?}: {detail}"));
                 self.worker.part_broken(part);
             }
             Event::Well { part } => {

@@ -179,7 +179,7 @@ impl Kiosk {
             worker::Wish { run: !self.ending, capture: false, send: false, say, publish: 1, play: 1 };
         if let Some(call) = self.state.call() {
             wish.capture = true;
-            wish.send = !call.peers.is_empty();
+            wish.send = !call.peers.is_empty() || self.settings.early_media;
             wish.publish = usize::from(call.publish.wants_session());
             wish.play = call.peers.iter().filter(|peer| peer.leg.wants_session()).count();
         }

@@ -213,8 +213,8 @@ fn troubled(language: Language, trouble: &Trouble) -> Screen {
         (Failure::NoTicket { .. }, Language::En) => (staff, "There is no ticket to log in with".into()),
         (Failure::TicketExpired { .. }, Language::Zh) => (staff, "登录票据已过期，请更换".into()),
         (Failure::TicketExpired { .. }, Language::En) => (staff, "The ticket has expired and must be replaced".into()),
-        (Failure::Code { code: code::REFUSED, message, .. }, Language::Zh) => (staff, format!("登录被拒绝：{message}")),
-        (Failure::Code { code: code::REFUSED, message, .. }, Language::En) => (staff, format!("Login refused: {message}")),
+        (Failure::Code { code: code::REFUSED, message, .. }, Language::Zh) => (staff, format!("登录票据被拒绝：{message}")),
+        (Failure::Code { code: code::REFUSED, message, .. }, Language::En) => (staff, format!("The ticket was refused: {message}")),
         (Failure::Code { code: code::FORBIDDEN, .. }, Language::Zh) => (staff, "此设备无权进入该房间".into()),
         (Failure::Code { code: code::FORBIDDEN, .. }, Language::En) => {
             (staff, "This device may not enter its room".into())

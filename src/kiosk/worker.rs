@@ -21,7 +21,7 @@ const STOP: Duration = Duration::from_millis(1500);
 /// From `SIGKILL` to the end; longer only when it sleeps in a driver. Then it is left behind.
 const KILLED: Duration = Duration::from_secs(3);
 /// A worker that lived this long was no start-up failure.
-const WELL: Duration = Duration::from_secs(20);
+const WELL: Duration = Duration::from_secs(10);
 /// Ends in a row without such a life before somebody has to be told.
 const TOO_OFTEN: u32 = 5;
 /// Opening a camera takes up to seconds, then frames never pause this long.
@@ -275,7 +275,7 @@ impl Worker {
         if matches!(self.phase, Phase::Absent | Phase::Killing) {
             return;
         }
-        log::warn!("media worker {} is killed: {reason}", self.generation);
+        core.warn(&format!("media worker {} is killed: {reason}", self.generation));
         if self.phase != Phase::Stopping {
             self.last_restart_reason = Some(reason.to_owned());
         }

@@ -125,7 +125,6 @@ pub(crate) const OWN: &str = "kiosk-7";
 pub(crate) struct World {
     pub(crate) kiosk: Kiosk,
     pub(crate) now: Instant,
-    pub(crate) start: Instant,
     later: BTreeMap<(Instant, u64), Later>,
     serial: u64,
     random: u64,
@@ -153,6 +152,7 @@ impl World {
             language: Language::En,
             waiting: Duration::from_secs(120),
             alone: Duration::from_secs(30),
+            early_media: false,
             media: crate::media::protocol::Settings::default(),
             seed,
         };
@@ -182,7 +182,6 @@ impl World {
         let mut world = Self {
             kiosk: Kiosk::new(settings, now),
             now,
-            start: now,
             later: BTreeMap::new(),
             serial: 0,
             random: seed | 1,

@@ -26,7 +26,7 @@ const PLACEHOLDER_FPS: u32 = 5;
 /// # Errors
 /// When the size is none a picture can have.
 pub fn picture_info(camera: &Camera) -> Result<gst_video::VideoInfo> {
-    let even = |pixels: u32| pixels >= 16 && pixels <= 8192 && pixels % 2 == 0;
+    let even = |pixels: u32| (16..=8192).contains(&pixels) && pixels.is_multiple_of(2);
     if !even(camera.width) || !even(camera.height) || !(1..=120).contains(&camera.fps) {
         return Err(anyhow!(
             "[camera] width and height must be even, from 16 to 8192, and fps from 1 to 120; they are {}x{} and {}",
@@ -187,7 +187,7 @@ impl Capture {
             if std::mem::take(&mut first) {
                 let _ = inbox_frames.send(Input::Works(origin));
             }
-            if let Some(buffer) = sample.buffer_owned() {
+            if let Some(buffer) = pipe::timed(sample) {
                 outlet.pour(&buffer);
             }
         });
@@ -223,8 +223,11 @@ struct Device {
 /// Finds a capture device by path, part of the card's name, or the first there is.
 fn find_device(wanted: &str) -> Result<Device> {
     if wanted.starts_with('/') {
-        return probe(wanted)
-            .ok_or_else(|| anyhow!("the camera {wanted} is not there, or gives no pictures; plug it in, or see [camera] device"));
+        return probe(wanted).ok_or_else(|| {
+            anyhow!(
+                "the camera {wanted} is not there, or gives no pictures; plug it in, or see [camera] device"
+            )
+        });
     }
     let mut seen = Vec::new();
     for node in v4l::context::enum_devices() {
@@ -237,7 +240,11 @@ fn find_device(wanted: &str) -> Result<Device> {
         }
         seen.push(format!("{name} ({path})"));
     }
-    let seen = if seen.is_empty() { "there is none at all".to_owned() } else { format!("there are {}", seen.join(", ")) };
+    let seen = if seen.is_empty() {
+        "there is none at all".to_owned()
+    } else {
+        format!("there are {}", seen.join(", "))
+    };
     Err(anyhow!("no camera called {wanted:?}: {seen}; plug it in, or see [camera] device"))
 }
 

@@ -84,7 +84,11 @@ pub const ENCODERS: &[Encoder] = &[
 /// Decoders in order of preference: libav doubles the worker's memory, so it comes last.
 pub const DECODERS: &[Decoder] = &[
     Decoder { element: "openh264dec", plugin: "openh264", settings: &[] },
-    Decoder { element: "avdec_h264", plugin: "libav", settings: &[("max-threads", "1"), ("output-corrupt", "false")] },
+    Decoder {
+        element: "avdec_h264",
+        plugin: "libav",
+        settings: &[("max-threads", "1"), ("output-corrupt", "false")],
+    },
 ];
 
 impl Encoder {

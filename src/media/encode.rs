@@ -8,6 +8,7 @@ use anyhow::Result;
 use gst::prelude::*;
 
 use super::codec;
+use super::fault;
 use super::outlet::Outlet;
 use super::pipe::{self, Pipe};
 use super::stats::Counters;
@@ -91,6 +92,7 @@ impl Encoder {
         let input = pipe::source("pictures", picture, 2);
         let element = row.make()?;
         row.set_bitrate(&element, bps);
+        fault::inject(&element, generation);
         let baseline = gst::Caps::builder("video/x-h264")
             .field("stream-format", "byte-stream")
             .field("alignment", "au")
@@ -98,12 +100,10 @@ impl Encoder {
             .build();
         let (counters, outlet) = (Arc::clone(counters), Arc::clone(outlet));
         let output = pipe::sink("encoded", Some(&baseline), move |sample| {
-            let Some(buffer) = sample.buffer() else { return };
+            let Some(buffer) = pipe::timed(sample) else { return };
             counters.encoded.fetch_add(1, Ordering::Relaxed);
             counters.encoded_bytes.fetch_add(buffer.size() as u64, Ordering::Relaxed);
-            if let Some(buffer) = sample.buffer_owned() {
-                outlet.pour(&buffer);
-            }
+            outlet.pour(&buffer);
         });
         pipe.chain(&[input.upcast_ref(), &element, output.upcast_ref()])?;
         pipe.play(inbox, origin);

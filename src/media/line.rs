@@ -84,7 +84,7 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// When reading does not work, a line is longer than [`LINE_LIMIT`], or it is not what was agreed. Empty lines
     /// are passed over.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+    pub fn read<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         loop {
             self.line.clear();
             let mut limited = (&mut self.inner).take(LINE_LIMIT as u64 + 1);
@@ -145,9 +145,9 @@ mod tests {
     fn commands_come_in_order_and_the_end_is_told() {
         let text = b"{\"do\":\"capture\",\"on\":true}\n\n{\"do\":\"stop\"}\n";
         let mut reader = Reader::new(&text[..]);
-        assert_eq!(reader.next().expect("first"), Some(Command::Capture { on: true }));
-        assert_eq!(reader.next().expect("second"), Some(Command::Stop));
-        assert_eq!(reader.next::<Command>().expect("end"), None);
+        assert_eq!(reader.read().expect("first"), Some(Command::Capture { on: true }));
+        assert_eq!(reader.read().expect("second"), Some(Command::Stop));
+        assert_eq!(reader.read::<Command>().expect("end"), None);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
             let fill = "x".repeat(length - shell.len());
             let mut line = shell.replace("\"text\":\"\"", &format!("\"text\":\"{fill}\""));
             line.push('\n');
-            Reader::new(std::io::Cursor::new(line)).next::<Command>().is_ok()
+            Reader::new(std::io::Cursor::new(line)).read::<Command>().is_ok()
         };
         assert!(with(LINE_LIMIT));
         assert!(!with(LINE_LIMIT + 1));
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn an_endless_line_costs_no_more_memory_than_the_limit() {
         let mut reader = Reader::new(std::io::repeat(b'x'));
-        assert!(reader.next::<Command>().is_err());
+        assert!(reader.read::<Command>().is_err());
         assert!(reader.line.capacity() <= 2 * LINE_LIMIT + 2);
     }
 

@@ -100,7 +100,8 @@ impl Picture {
         let Layout { width, height, stride, .. } = self.layout;
         let seconds = clock_ms / 1000;
         let two = |number: u64| [(number / 10 % 10) as usize, (number % 10) as usize];
-        let ([h1, h0], [m1, m0], [s1, s0]) = (two(seconds / 3600 % 24), two(seconds / 60 % 60), two(seconds % 60));
+        let ([h1, h0], [m1, m0], [s1, s0]) =
+            (two(seconds / 3600 % 24), two(seconds / 60 % 60), two(seconds % 60));
         let characters = [h1, h0, 10, m1, m0, 10, s1, s0, 11, (clock_ms / 100 % 10) as usize];
         let cell = width * 3 / 4 / (COLUMNS * CHARACTERS);
         let (left, top) = ((width - cell * COLUMNS * CHARACTERS) / 2, height / 3);
@@ -158,7 +159,13 @@ mod tests {
 
     fn layout(width: usize, height: usize) -> Layout {
         let (y, c) = (width * height, width / 2 * (height / 2));
-        Layout { width, height, stride: [width, width / 2, width / 2], offset: [0, y, y + c], size: y + 2 * c }
+        Layout {
+            width,
+            height,
+            stride: [width, width / 2, width / 2],
+            offset: [0, y, y + c],
+            size: y + 2 * c,
+        }
     }
 
     #[test]

@@ -174,6 +174,20 @@ pub fn sink(
     sink
 }
 
+/// The buffer, its time that of all pipelines: some elements (x264enc) count from elsewhere and say so in the segment.
+#[must_use]
+pub fn timed(sample: &gst::Sample) -> Option<gst::Buffer> {
+    let mut buffer = sample.buffer_owned()?;
+    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+    let running = segment.to_running_time(buffer.pts()?);
+    if running != buffer.pts() || buffer.dts().is_some() {
+        let buffer = buffer.make_mut();
+        buffer.set_pts(running);
+        buffer.set_dts(gst::ClockTime::NONE);
+    }
+    Some(buffer)
+}
+
 /// A capsfilter.
 ///
 /// # Errors

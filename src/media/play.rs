@@ -19,6 +19,11 @@ use super::worker::Input;
 /// clock: this is room for repeats, not delay.
 pub const LATENCY_MS: u32 = 200;
 
+/// How often RTCP reports may go out, nanoseconds: a small part of what a packet may be late.
+const REPORT_NS: u64 = 30_000_000;
+/// The bandwidth of which reports may take a twentieth.
+const REPORTED_BPS: f64 = 2_000_000.0;
+
 /// What is known of a member's media.
 #[derive(Debug)]
 pub struct Playing {
@@ -93,7 +98,8 @@ impl Playing {
     fn sound(&self, buffer: &gst::Buffer) -> bool {
         let mut state = self.state();
         if let Ok(data) = buffer.map_readable() {
-            let samples: Vec<i16> = data.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+            let samples: Vec<i16> =
+                data.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
             state.meter.sound(&samples);
         }
         if let Some(speaker) = &state.speaker {
@@ -143,7 +149,8 @@ pub fn attach(
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let media = caps.structure(0).and_then(|caps| caps.get::<String>("media").ok()).unwrap_or_default();
         let done = if media == "video" {
-            repeat(bin);
+            repeat(bin, pad);
+            report_often(bin);
             video_out(&setup, id, &pipeline, pad, &playing)
         } else {
             audio_out(&setup, id, &pipeline, pad, &playing)
@@ -163,20 +170,37 @@ fn hasten(buffer: &gst::Element) {
     }
 }
 
-/// Switches retransmission on for video. With bundling, webrtcbin 1.22 sets every jitter buffer for every
-/// transceiver in turn, so that sound, which has none, switches it off.
-fn repeat(bin: &gst::Element) {
-    let Some(bin) = bin.downcast_ref::<gst::Bin>() else { return };
-    for buffer in bin.iterate_all_by_element_factory_name("rtpjitterbuffer").into_iter().flatten() {
+/// Switches retransmission on for the video that comes out of `pad`. With bundling, webrtcbin 1.22 sets every jitter
+/// buffer for every transceiver in turn, so that sound, which has none, switches it off.
+fn repeat(bin: &gst::Element, pad: &gst::Pad) {
+    // webrtcbin's pad stands for rtpbin's, whose name tells session, SSRC and payload type.
+    let inner = pad.downcast_ref::<gst::GhostPad>().and_then(gst::GhostPad::target);
+    let ssrc: Option<u32> = inner.and_then(|pad| pad.name().rsplit('_').nth(1)?.parse().ok());
+    let buffers =
+        bin.downcast_ref::<gst::Bin>().map(|bin| bin.iterate_all_by_element_factory_name("rtpjitterbuffer"));
+    for buffer in buffers.into_iter().flatten().flatten() {
         let caps = buffer.static_pad("src").and_then(|pad| pad.current_caps());
-        let video = caps
-            .as_ref()
-            .and_then(|caps| caps.structure(0))
-            .is_some_and(|caps| caps.get::<&str>("media").is_ok_and(|media| media == "video"));
-        if video {
+        let its = caps.as_ref().and_then(|caps| caps.structure(0)?.get::<u32>("ssrc").ok());
+        if its.is_some() && its == ssrc {
             buffer.set_property("do-retransmission", true);
+            return;
         }
     }
+    log::warn!("no jitter buffer of the video found ({ssrc:?}): lost packets stay lost");
+}
+
+/// Lets reports, and with them requests for lost packets, go out more often: RTP sessions hold back a request that
+/// follows another until the next report, every five seconds by default.
+fn report_often(bin: &gst::Element) {
+    let rtp = bin.downcast_ref::<gst::Bin>().and_then(|bin| bin.by_name("rtpbin"));
+    let Some(session) =
+        rtp.and_then(|rtp| rtp.emit_by_name::<Option<gst::glib::Object>>("get-internal-session", &[&0u32]))
+    else {
+        log::warn!("the RTP session is not found: lost packets are asked for late");
+        return;
+    };
+    session.set_property("rtcp-min-interval", REPORT_NS);
+    session.set_property("bandwidth", REPORTED_BPS);
 }
 
 fn place(pipeline: &gst::Pipeline, pad: &gst::Pad, elements: &[&gst::Element]) -> Result<()> {

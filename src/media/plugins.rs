@@ -48,7 +48,8 @@ pub fn load(name: &str) -> Result<()> {
     let Some(path) = folders.iter().map(|folder| folder.join(&file)).find(|path| path.exists()) else {
         return Err(anyhow!("GStreamer's plugin {file} is not in {folders:?}; install {}", package(name)));
     };
-    let plugin = gst::Plugin::load_file(&path).with_context(|| format!("{} does not load", path.display()))?;
+    let plugin =
+        gst::Plugin::load_file(&path).with_context(|| format!("{} does not load", path.display()))?;
     log::debug!("loaded {} {}", plugin.plugin_name(), plugin.version());
     Ok(())
 }

@@ -124,7 +124,7 @@ pub enum View {
 }
 
 /// What the worker uses, from the board file and `kioskd.toml`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The camera.
@@ -137,18 +137,6 @@ pub struct Settings {
     pub display: Display,
     /// Extra local addresses to offer, `127.0.0.1` in the simulator (libnice never gathers it by itself).
     pub local_addresses: Vec<std::net::IpAddr>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            camera: Camera::default(),
-            sound: Sound::default(),
-            video: Video::default(),
-            display: Display::default(),
-            local_addresses: Vec::new(),
-        }
-    }
 }
 
 /// The camera and the picture wanted of it; the board file's `[camera]`.

@@ -137,8 +137,11 @@ impl Screen {
     /// Lays a text over the picture.
     pub fn message(&self, from: &str, text: &str, seconds: u32) {
         let until = Instant::now() + Duration::from_secs(u64::from(seconds.min(LONGEST)));
-        let message = (!text.trim().is_empty() && seconds > 0)
-            .then(|| Message { from: from.to_owned(), text: text.to_owned(), until });
+        let message = (!text.trim().is_empty() && seconds > 0).then(|| Message {
+            from: from.to_owned(),
+            text: text.to_owned(),
+            until,
+        });
         self.change(|state| {
             state.message = message;
             true
@@ -225,7 +228,13 @@ impl Painter {
     fn paint(mut self) {
         loop {
             self.generation += 1;
-            match Window::open(&self.display, self.canvas.size(), &self.timebase, &self.inbox, self.generation) {
+            match Window::open(
+                &self.display,
+                self.canvas.size(),
+                &self.timebase,
+                &self.inbox,
+                self.generation,
+            ) {
                 Ok(window) => {
                     let detail = self.use_up(&window);
                     self.fails(&detail);
@@ -284,7 +293,11 @@ impl Painter {
             if state.dirty && now >= drawn + APART {
                 break;
             }
-            let next = if state.dirty { Some(drawn + APART) } else { state.message.as_ref().map(|message| message.until) };
+            let next = if state.dirty {
+                Some(drawn + APART)
+            } else {
+                state.message.as_ref().map(|message| message.until)
+            };
             state = match next {
                 Some(at) => {
                     let wait = at.saturating_duration_since(now);

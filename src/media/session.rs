@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use gst::prelude::*;
-use gst_webrtc::{WebRTCICEGatheringState, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription};
+use gst_webrtc::{
+    WebRTCICEGatheringState, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription,
+};
 
 use super::codec;
 use super::encode::Keys;
@@ -159,7 +161,10 @@ fn address(bin: &gst::Element, extra: &[IpAddr]) {
     if ice.find_property("agent").is_some() {
         let agent = ice.property::<gst::glib::Object>("agent");
         for (name, value) in [("upnp", false), ("ice-tcp", false), ("keepalive-conncheck", true)] {
-            if agent.find_property(name).is_some_and(|pspec| pspec.flags().contains(gst::glib::ParamFlags::WRITABLE)) {
+            if agent
+                .find_property(name)
+                .is_some_and(|pspec| pspec.flags().contains(gst::glib::ParamFlags::WRITABLE))
+            {
                 agent.set_property(name, value);
             } else {
                 log::warn!("this libnice has no {name}");
@@ -201,7 +206,9 @@ fn interfaces() -> Vec<IpAddr> {
                     let address = &*entry.ifa_addr.cast::<libc::sockaddr_in>();
                     IpAddr::from(address.sin_addr.s_addr.to_ne_bytes())
                 }
-                libc::AF_INET6 => IpAddr::from((*entry.ifa_addr.cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr),
+                libc::AF_INET6 => {
+                    IpAddr::from((*entry.ifa_addr.cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr)
+                }
                 _ => continue,
             };
             let local = match address {
@@ -221,7 +228,9 @@ fn interfaces() -> Vec<IpAddr> {
 fn promised(what: &str, ask: impl FnOnce(gst::Promise)) -> Result<Option<gst::Structure>> {
     let (tell, told) = mpsc::channel();
     ask(gst::Promise::with_change_func(move |reply| {
-        let _ = tell.send(reply.map(|reply| reply.map(gst::StructureRef::to_owned)).map_err(|error| format!("{error:?}")));
+        let _ = tell.send(
+            reply.map(|reply| reply.map(gst::StructureRef::to_owned)).map_err(|error| format!("{error:?}")),
+        );
     }));
     let reply = told
         .recv_timeout(PATIENCE)
@@ -238,16 +247,21 @@ fn promised(what: &str, ask: impl FnOnce(gst::Promise)) -> Result<Option<gst::St
 fn offer(bin: &gst::Element) -> Result<String> {
     let (tell, told) = mpsc::channel();
     bin.connect_notify(Some("ice-gathering-state"), move |bin, _| {
-        if bin.property::<WebRTCICEGatheringState>("ice-gathering-state") == WebRTCICEGatheringState::Complete {
+        if bin.property::<WebRTCICEGatheringState>("ice-gathering-state") == WebRTCICEGatheringState::Complete
+        {
             let _ = tell.send(());
         }
     });
-    let reply = promised("offer", |promise| bin.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &promise]))?;
+    let reply = promised("offer", |promise| {
+        bin.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &promise]);
+    })?;
     let offer = reply
         .as_ref()
         .and_then(|reply| reply.get::<WebRTCSessionDescription>("offer").ok())
         .context("webrtcbin made no offer")?;
-    promised("local description", |promise| bin.emit_by_name::<()>("set-local-description", &[&offer, &promise]))?;
+    promised("local description", |promise| {
+        bin.emit_by_name::<()>("set-local-description", &[&offer, &promise]);
+    })?;
     told.recv_timeout(PATIENCE).context("gathering addresses does not end")?;
     let full = bin
         .property::<Option<WebRTCSessionDescription>>("local-description")

@@ -76,8 +76,7 @@ pub fn microphone(
             for plugin in ["alsa", "audioconvert", "audioresample"] {
                 plugins::load(plugin)?;
             }
-            let source =
-                pipe::make("alsasrc", &[("buffer-time", "100000"), ("latency-time", "10000")])?;
+            let source = pipe::make("alsasrc", &[("buffer-time", "100000"), ("latency-time", "10000")])?;
             source.set_property("device", &sound.capture);
             vec![source, pipe::make("audioconvert", &[])?, pipe::make("audioresample", &[])?]
         }
@@ -107,7 +106,7 @@ pub fn microphone(
     chain.extend([gate.clone(), encoder]);
     let outlet = Arc::clone(outlet);
     let sink = pipe::sink("opus", None, move |sample| {
-        if let Some(buffer) = sample.buffer_owned() {
+        if let Some(buffer) = pipe::timed(sample) {
             outlet.pour(&buffer);
         }
     });
@@ -143,7 +142,12 @@ impl Speaker {
     ///
     /// # Errors
     /// When it is known at once that it does not work.
-    pub fn open(sound: &Sound, generation: u32, timebase: &Timebase, inbox: &Sender<Input>) -> Result<Option<Self>> {
+    pub fn open(
+        sound: &Sound,
+        generation: u32,
+        timebase: &Timebase,
+        inbox: &Sender<Input>,
+    ) -> Result<Option<Self>> {
         if sound.sink == SoundSink::None {
             return Ok(None);
         }
@@ -152,7 +156,8 @@ impl Speaker {
         }
         let origin = Origin::Speaker(generation);
         let pipe = Pipe::new("speaker", timebase, inbox, origin);
-        let mixer = pipe::make("audiomixer", &[("latency", "30000000"), ("output-buffer-duration", "10000000")])?;
+        let mixer =
+            pipe::make("audiomixer", &[("latency", "30000000"), ("output-buffer-duration", "10000000")])?;
         let filter = pipe::filter(&raw())?;
         let convert = pipe::make("audioconvert", &[])?;
         let resample = pipe::make("audioresample", &[])?;
@@ -178,7 +183,10 @@ impl Speaker {
         let input = pipe::source(&format!("member-{session}"), &raw(), 10);
         let pipeline = self.pipe.pipeline();
         pipeline.add(&input)?;
-        let pad = self.mixer.request_pad_simple("sink_%u").ok_or_else(|| anyhow!("the mixer takes no more members"))?;
+        let pad = self
+            .mixer
+            .request_pad_simple("sink_%u")
+            .ok_or_else(|| anyhow!("the mixer takes no more members"))?;
         if let Some(out) = input.static_pad("src") {
             out.link(&pad)?;
         }
@@ -201,10 +209,12 @@ impl Speaker {
 /// What is wrong with a sound device, with the cards there are.
 #[must_use]
 pub fn complaint(what: &str, device: &str, detail: &str) -> String {
-    let cards: Vec<String> = alsa::card::Iter::new()
-        .filter_map(Result::ok)
-        .filter_map(|card| card.get_name().ok())
-        .collect();
-    let cards = if cards.is_empty() { "there is no sound card at all".to_owned() } else { format!("the cards are {}", cards.join(", ")) };
+    let cards: Vec<String> =
+        alsa::card::Iter::new().filter_map(Result::ok).filter_map(|card| card.get_name().ok()).collect();
+    let cards = if cards.is_empty() {
+        "there is no sound card at all".to_owned()
+    } else {
+        format!("the cards are {}", cards.join(", "))
+    };
     format!("the {what} {device} does not work ({detail}); {cards}; plug it in, or see [sound]")
 }

@@ -168,7 +168,9 @@ impl Meter {
         let resolution = RATE as f64 / DECIMATE as f64 / POINTS as f64;
         // Below 50 Hz is hum and offset.
         let lowest = (50.0 / resolution) as usize;
-        let Some(peak) = (lowest..POINTS / 2 - 1).max_by(|a, b| power(*a).total_cmp(&power(*b))) else { return 0.0 };
+        let Some(peak) = (lowest..POINTS / 2 - 1).max_by(|a, b| power(*a).total_cmp(&power(*b))) else {
+            return 0.0;
+        };
         let (left, middle, right) = (power(peak - 1), power(peak), power(peak + 1));
         let bend = left - 2.0 * middle + right;
         let shift = if bend == 0.0 { 0.0 } else { 0.5 * (left - right) / bend };

@@ -93,7 +93,7 @@ pub enum Input {
 /// When nothing can be set up at all.
 pub fn run(mut reader: Reader<File>, mut writer: Writer<File>) -> Result<i32> {
     let (inbox, inputs) = mpsc::channel();
-    let first: Command = match reader.next()? {
+    let first: Command = match reader.read()? {
         Some(command) => command,
         None => return Ok(0),
     };
@@ -101,9 +101,10 @@ pub fn run(mut reader: Reader<File>, mut writer: Writer<File>) -> Result<i32> {
     let commands = inbox.clone();
     pipe::spawn("commands", move || {
         loop {
-            let input = match reader.next() {
+            let input = match reader.read() {
                 Ok(Some(command)) => Input::Command(command),
                 Ok(None) => Input::End(None),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Input::End(None),
                 Err(error) => Input::End(Some(error.to_string())),
             };
             let last = matches!(input, Input::End(_));
@@ -433,7 +434,9 @@ impl Worker {
             }
         }
         let Some(speaker) = &self.speaker.open else { return Vec::new() };
-        for (id, playing) in self.sessions.iter().filter_map(|(id, (_, opened))| Some((id, opened.playing.as_ref()?))) {
+        for (id, playing) in
+            self.sessions.iter().filter_map(|(id, (_, opened))| Some((id, opened.playing.as_ref()?)))
+        {
             if playing.speaks() {
                 continue;
             }
@@ -482,7 +485,9 @@ impl Worker {
             Origin::Camera(generation) if self.camera.is(generation) => {
                 let device = &self.setup.settings.camera.device;
                 let device = if device.is_empty() { "(the first there is)" } else { device };
-                let detail = format!("the camera {device} does not work ({detail}); plug it in again, or see [camera]");
+                let detail = format!(
+                    "the camera {device} does not work ({detail}); plug it in again, or see [camera]"
+                );
                 self.camera_fails(detail)
             }
             Origin::Microphone(generation) if self.microphone.is(generation) => {
@@ -583,7 +588,10 @@ impl Worker {
             if captured != self.pictures_seen.0 {
                 self.pictures_seen = (captured, now);
             } else if self.camera.open.is_some() && now - self.pictures_seen.1 > BLIND {
-                let detail = format!("the camera is open but gives no picture for {} s; plug it in again", BLIND.as_secs());
+                let detail = format!(
+                    "the camera is open but gives no picture for {} s; plug it in again",
+                    BLIND.as_secs()
+                );
                 events.extend(self.camera_fails(detail));
             }
             if self.camera.retry.is_some_and(|at| at <= now) {
@@ -607,8 +615,11 @@ impl Worker {
         let counters = &self.setup.counters;
         let bytes = counters.encoded_bytes.load(Ordering::Relaxed);
         let (then, before) = std::mem::replace(&mut self.reported, (now, bytes));
-        let mut players: Vec<_> =
-            self.sessions.values().filter_map(|(_, opened)| Some(opened.playing.as_ref()?.report())).collect();
+        let mut players: Vec<_> = self
+            .sessions
+            .values()
+            .filter_map(|(_, opened)| Some(opened.playing.as_ref()?.report()))
+            .collect();
         players.sort_by_key(|player| player.session);
         Event::Stats(Box::new(Stats {
             capturing: self.capturing,

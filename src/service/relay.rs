@@ -11,6 +11,7 @@
 //! it. The publisher hears of losses (NACK, transport-wide feedback) from the relay and of key frames that players want.
 
 mod address;
+mod answer;
 mod capacity;
 mod clock;
 mod directory;
@@ -20,6 +21,7 @@ mod forward;
 mod fragment;
 mod http;
 mod offer;
+mod section;
 mod session;
 
 use std::io;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use str0m::config::DtlsCert;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use self::directory::SessionInfo;
 pub use self::http::routes;
@@ -123,6 +125,13 @@ impl Relay {
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
         self.0.directory.sessions()
+    }
+
+    /// Ends all sessions and returns when every client was told so. For an orderly exit; new sessions are still taken.
+    pub async fn stop(&self) {
+        let (reply, done) = oneshot::channel();
+        self.send(Command::Stop(reply));
+        let _ = done.await;
     }
 
     fn directory(&self) -> &Directory {

@@ -1,6 +1,6 @@
 //! Real workers, a real relay, and the little of `kioskd` that joins them.
 
-#![allow(dead_code, clippy::unwrap_used, missing_docs)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, missing_docs)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -41,7 +41,8 @@ pub struct Server {
 
 impl Server {
     pub fn start(port: u16) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (address, relay) = runtime.block_on(async {
             let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let relay = Relay::start(RelayConfig { listen, advertise: Vec::new() }).await.unwrap();
@@ -107,7 +108,12 @@ impl Worker {
 
     /// Starts a worker and configures it; loopback is offered.
     pub fn ready(settings: Settings) -> Self {
-        let mut worker = Self::start(&[]);
+        Self::ready_with(&[], settings)
+    }
+
+    /// The same with these variables.
+    pub fn ready_with(variables: &[(&str, &str)], settings: Settings) -> Self {
+        let mut worker = Self::start(variables);
         let settings = Settings { local_addresses: vec![Ipv4Addr::LOCALHOST.into()], ..settings };
         worker.send(&Command::Configure(Box::new(settings)));
         worker.wait("ready", |event| matches!(event, Event::Ready { .. }));
@@ -135,7 +141,8 @@ impl Worker {
         let end = Instant::now() + PATIENCE;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let event = self.events.recv_timeout(left).unwrap_or_else(|_| panic!("no {what}: {:?}", self.stats));
+            let event =
+                self.events.recv_timeout(left).unwrap_or_else(|_| panic!("no {what}: {:?}", self.stats));
             match &event {
                 Event::Stats(stats) => self.stats = Stats::clone(stats),
                 Event::Trouble { detail, .. } => self.troubles.push(detail.clone()),
@@ -161,7 +168,8 @@ impl Worker {
 
     pub fn offer(&mut self, session: SessionId, role: Role) -> String {
         self.send(&Command::Prepare { session, role });
-        let offered = self.wait("offer", |event| matches!(event, Event::Offer { session: its, .. } if *its == session));
+        let offered =
+            self.wait("offer", |event| matches!(event, Event::Offer { session: its, .. } if *its == session));
         let Event::Offer { sdp, .. } = offered else { unreachable!() };
         sdp
     }
@@ -184,10 +192,30 @@ impl Worker {
     }
 
     fn connected(&mut self, session: SessionId) {
-        self.wait("connection", |event| matches!(event, Event::Connected { session: its } if *its == session));
+        self.wait(
+            "connection",
+            |event| matches!(event, Event::Connected { session: its } if *its == session),
+        );
     }
 
-    /// Ends it, or waits for its end; how it ended.
+    /// Threads and descriptors of the process, once they have been the same for a second.
+    pub fn settled(&self) -> (usize, usize) {
+        let count =
+            |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", self.child.id())).unwrap().count();
+        let mut last = ((0, 0), Instant::now());
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let now = (count("task"), count("fd"));
+            if now != last.0 {
+                last = (now, Instant::now());
+            } else if last.1.elapsed() > Duration::from_secs(1) || Instant::now() > end {
+                return now;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits for its end; how it ended.
     pub fn ends(&mut self, within: Duration) -> ExitStatus {
         let end = Instant::now() + within;
         loop {

@@ -44,7 +44,7 @@ impl Gate for OpenGate {
 pub struct Server {
     pub relay: Relay,
     pub http: SocketAddr,
-    _runtime: tokio::runtime::Runtime,
+    pub runtime: tokio::runtime::Runtime,
 }
 
 impl Server {
@@ -70,7 +70,7 @@ impl Server {
             tokio::spawn(async move { axum::serve(listener, app).await });
             (relay, http)
         });
-        Self { relay, http, _runtime: runtime }
+        Self { relay, http, runtime }
     }
 
     pub fn request(
@@ -192,6 +192,8 @@ pub struct Doing {
     pub sending: AtomicBool,
     /// Loses every n-th incoming media packet; 0 loses none.
     pub lose_every: AtomicU64,
+    /// The same for outgoing ones.
+    pub lose_sent_every: AtomicU64,
     pub ask_key_frame: AtomicBool,
     /// Sends every datagram a second time, damaged.
     pub garbage: AtomicBool,
@@ -245,6 +247,7 @@ impl Peer {
             vanish: false.into(),
             sending: sending.into(),
             lose_every: 0.into(),
+            lose_sent_every: 0.into(),
             ask_key_frame: false.into(),
             garbage: false.into(),
             first_counter: 0.into(),
@@ -253,7 +256,7 @@ impl Peer {
         let thread = {
             let (seen, doing) = (seen.clone(), doing.clone());
             std::thread::spawn(move || {
-                Running { rtc, socket, audio, video, seen, doing, role, random: Random(7) }.run()
+                Running { rtc, socket, audio, video, seen, doing, role, random: Random(7), sent: 0 }.run();
             })
         };
         let (resource, etag) = (reply.location(), reply.headers["etag"].clone());
@@ -304,6 +307,7 @@ struct Running {
     doing: Arc<Doing>,
     role: Role,
     random: Random,
+    sent: u64,
 }
 
 impl Running {
@@ -399,6 +403,11 @@ impl Running {
             match self.rtc.poll_output().unwrap() {
                 Output::Timeout(at) => return Some(at),
                 Output::Transmit(t) => {
+                    let lose = self.doing.lose_sent_every.load(Ordering::Relaxed);
+                    self.sent += u64::from(t.contents.len() > 200 && t.contents[0] >> 6 == 2);
+                    if lose > 0 && t.contents.len() > 200 && self.sent.is_multiple_of(lose) {
+                        continue;
+                    }
                     if self.doing.garbage.load(Ordering::Relaxed) {
                         let _ = self.socket.send_to(&damaged(&t.contents, &mut self.random), t.destination);
                     }

@@ -96,7 +96,9 @@ impl Canvas {
 
     /// Draws `scene` into a buffer.
     pub(super) fn draw(&mut self, buffer: usize, mut sheet: Sheet<'_>, scene: &Scene) {
-        if sheet.stride < self.width * 4 || sheet.data.len() < sheet.stride * (self.height - 1) + self.width * 4 {
+        if sheet.stride < self.width * 4
+            || sheet.data.len() < sheet.stride * (self.height - 1) + self.width * 4
+        {
             log::error!("the window's buffer is smaller than the window");
             return;
         }
@@ -222,12 +224,14 @@ impl Canvas {
         if rect.w < 2 || rect.h < 2 {
             return;
         }
-        let known = self.converters.get(&key).is_some_and(|made| made.is_for(&picture.info, rect, sheet.stride));
+        let known =
+            self.converters.get(&key).is_some_and(|made| made.is_for(&picture.info, rect, sheet.stride));
         if !known {
             self.converters.insert(key, Convert::new(&picture.info, rect, sheet.stride, framed));
         }
         let Some(made) = self.converters.get(&key) else { return };
-        let Ok(source) = gst_video::VideoFrameRef::from_buffer_ref_readable(&picture.buffer, &picture.info) else {
+        let Ok(source) = gst_video::VideoFrameRef::from_buffer_ref_readable(&picture.buffer, &picture.info)
+        else {
             return;
         };
         made.run(&source, sheet);
@@ -252,12 +256,9 @@ impl Convert {
             .offset(&[0])
             .size(stride * (rect.h - 1) + rect.w * 4)
             .build();
-        let made = into.and_then(|into| {
-            Ok((gst_video::VideoConverter::new(&still(from), &into, Some(config))?, into))
-        });
-        let made = made
-            .inspect_err(|error| log::error!("{:?} cannot be shown: {error}", from.format()))
-            .ok();
+        let made = into
+            .and_then(|into| Ok((gst_video::VideoConverter::new(&still(from), &into, Some(config))?, into)));
+        let made = made.inspect_err(|error| log::error!("{:?} cannot be shown: {error}", from.format())).ok();
         Self { from: from.clone(), rect, stride, made }
     }
 
@@ -291,7 +292,11 @@ impl Convert {
 impl Sheet<'_> {
     fn blit(&mut self, x: usize, y: usize, panel: &Panel) {
         for (row, line) in panel.pixels.chunks_exact(panel.width * 4).enumerate() {
-            if let Some(into) = self.data.get_mut((y + row) * self.stride + x * 4..).and_then(|data| data.get_mut(..line.len())) {
+            if let Some(into) = self
+                .data
+                .get_mut((y + row) * self.stride + x * 4..)
+                .and_then(|data| data.get_mut(..line.len()))
+            {
                 into.copy_from_slice(line);
             }
         }

@@ -64,7 +64,12 @@ pub(super) fn divide(width: usize, height: usize, view: View, members: usize) ->
         View::Waiting => {
             let picture = Rect { h: height - bar, ..whole };
             let words = Rect { y: height - bar, h: bar, ..whole };
-            Layout { preview: Some((picture, false)), words, message: Rect { h: height - bar - message.y, ..message }, ..Layout::default() }
+            Layout {
+                preview: Some((picture, false)),
+                words,
+                message: Rect { h: height - bar - message.y, ..message },
+                ..Layout::default()
+            }
         }
         View::InCall => {
             let (columns, rows) = match members {
@@ -74,8 +79,9 @@ pub(super) fn divide(width: usize, height: usize, view: View, members: usize) ->
                 _ => (3, members.div_ceil(3)),
             };
             let (w, h) = (width / columns, height / rows);
-            let members =
-                (0..members).map(|index| Rect { x: index % columns * w, y: index / columns * h, w, h }).collect();
+            let members = (0..members)
+                .map(|index| Rect { x: index % columns * w, y: index / columns * h, w, h })
+                .collect();
             let small = Rect { x: 0, y: 0, w: width / 5, h: height / 5 };
             let margin = height / 40;
             let preview = Rect { x: width - small.w - margin, y: margin, ..small };

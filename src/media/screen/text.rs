@@ -122,12 +122,15 @@ fn render(text: &str, style: Style, width: usize, height: usize) -> Result<(Vec<
     }
     input.push_buffer(canvas)?;
     let sample = output.try_pull_sample(PATIENCE);
-    let bottom = i64::from(overlay.property::<i32>("text-y")) + i64::from(overlay.property::<u32>("text-height"));
+    let bottom =
+        i64::from(overlay.property::<i32>("text-y")) + i64::from(overlay.property::<u32>("text-height"));
     pipeline.set_state(gst::State::Null)?;
     let sample = sample.context("Pango draws nothing")?;
     let data = sample.buffer().context("no picture of the text")?.map_readable()?;
     let stride = info.stride()[0] as usize;
-    let cover = data.chunks(stride).take(tall).flat_map(|row| &row[..width]).copied().collect();
+    // White is 235 in video.
+    let full = |luma: &u8| (u32::from(*luma) * 255 / 235).min(255) as u8;
+    let cover = data.chunks(stride).take(tall).flat_map(|row| &row[..width]).map(full).collect();
     Ok((cover, bottom.max(0) as usize))
 }
 

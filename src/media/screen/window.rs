@@ -37,7 +37,9 @@ impl Window {
         let wayland = std::env::var_os("WAYLAND_DISPLAY").is_some_and(|value| !value.is_empty());
         let name = if wayland { "waylandsink" } else { "ximagesink" };
         let sink = plugins::element(name, name)?;
-        for (name, value) in [("sync", false), ("async", false), ("qos", false), ("enable-last-sample", false)] {
+        for (name, value) in
+            [("sync", false), ("async", false), ("qos", false), ("enable-last-sample", false)]
+        {
             sink.set_property(name, value);
         }
         let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Bgrx, width as u32, height as u32)
@@ -53,11 +55,7 @@ impl Window {
     }
 
     /// Draws a frame. `paint` is told which of the buffers it is given, since each keeps what it showed.
-    pub(super) fn draw(
-        &self,
-        timebase: &Timebase,
-        paint: impl FnOnce(usize, Sheet<'_>),
-    ) -> Result<()> {
+    pub(super) fn draw(&self, timebase: &Timebase, paint: impl FnOnce(usize, Sheet<'_>)) -> Result<()> {
         let mut buffer = self.pool.acquire_buffer(None).context("the window gives no buffer")?;
         let key = buffer.as_ptr() as usize;
         let content = buffer.get_mut().context("the window's buffer is in use")?;
@@ -79,7 +77,7 @@ fn lent(sink: &gst::Element, caps: &gst::Caps, info: &gst_video::VideoInfo) -> O
     if !sink.static_pad("sink")?.query(query.query_mut()) {
         return None;
     }
-    let (pool, size, ..) = query.allocation_pools().next().map(|(pool, size, min, max)| (pool, size, min, max))?;
+    let (pool, size, ..) = query.allocation_pools().next()?;
     activate(pool?, caps, size.max(info.size() as u32)).inspect_err(|error| log::debug!("{error:#}")).ok()
 }
 

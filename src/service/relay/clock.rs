@@ -91,6 +91,7 @@ fn shift(at: Instant, nanos: i64) -> Option<Instant> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

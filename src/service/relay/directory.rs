@@ -12,6 +12,8 @@ use super::offer::Role;
 
 /// Sessions of all streams together.
 const MAX_SESSIONS: usize = 512;
+/// Sessions of one user: nobody takes all the places alone.
+const MAX_PER_USER: usize = 64;
 /// Players of one stream.
 const MAX_PLAYERS: usize = 64;
 /// Play sessions of one user on one stream; the oldest gives way (a page that was reloaded leaves one behind).
@@ -159,7 +161,8 @@ impl Directory {
                 }
             }
         }
-        if table.sessions.len() - replaced.len() >= MAX_SESSIONS {
+        let of_user = table.sessions.values().filter(|e| e.user == user).count();
+        if table.sessions.len() - replaced.len() >= MAX_SESSIONS || of_user - replaced.len() >= MAX_PER_USER {
             return Err(Denied::Full);
         }
         table.last_id += 1;
@@ -290,6 +293,7 @@ impl Table {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -342,8 +346,13 @@ mod tests {
         assert_eq!(f.admit(Role::Player, "s", "late").unwrap_err(), Denied::Full);
         assert_eq!(f.0.remove_viewer("bob", "s").len(), MAX_PLAYERS_PER_USER);
         f.admit(Role::Player, "s", "late").unwrap();
+        for n in 0..MAX_PER_USER {
+            f.admit(Role::Publisher, &format!("e{n}"), "eve").unwrap();
+        }
+        assert_eq!(f.admit(Role::Publisher, "e", "eve").unwrap_err(), Denied::Full);
+        f.admit(Role::Publisher, "e0", "eve").expect("replacing needs no further place");
         for n in 0.. {
-            match f.admit(Role::Publisher, &format!("t{n}"), "ann") {
+            match f.admit(Role::Publisher, &format!("t{n}"), &format!("user{n}")) {
                 Ok(_) => assert!(f.0.sessions().len() <= MAX_SESSIONS),
                 Err(denied) => {
                     return assert_eq!((denied, f.0.sessions().len()), (Denied::Full, MAX_SESSIONS));

@@ -31,6 +31,8 @@ pub(super) enum Command {
     Add(Box<Session>, oneshot::Sender<()>),
     /// Ends sessions that the directory no longer has.
     Close(Vec<u64>),
+    /// Ends all sessions; answered when every client was told.
+    Stop(oneshot::Sender<()>),
     /// Restarts ICE, or confirms that `ufrag` is the session's current one (then without new credentials).
     Ice { id: u64, ufrag: String, pwd: String, reply: oneshot::Sender<Result<IceState, Bad>> },
 }
@@ -98,6 +100,10 @@ impl Engine {
                 for id in ids {
                     self.end(id, "closed", now, sink);
                 }
+            }
+            Command::Stop(reply) => {
+                self.shut_down(now, sink);
+                let _ = reply.send(());
             }
             Command::Ice { id, ufrag, pwd, reply } => {
                 let _ = reply.send(self.ice(id, &ufrag, &pwd, now, sink));

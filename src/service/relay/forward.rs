@@ -151,6 +151,7 @@ pub(super) fn is_entry(payload: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

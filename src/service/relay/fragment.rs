@@ -1,6 +1,6 @@
 //! `application/trickle-ice-sdpfrag` (RFC 8840), as far as an ICE-lite relay needs it.
 
-use super::offer::is_ice;
+use super::section::is_ice;
 
 /// The largest fragment that is read.
 pub(super) const MAX_FRAGMENT: usize = 16 * 1024;
@@ -38,6 +38,7 @@ pub(super) fn restarted(ufrag: &str, pwd: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

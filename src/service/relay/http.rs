@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -15,12 +15,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::answer::Answered;
 use super::directory::Denied;
 use super::engine::{Command, IceState};
 use super::fragment::{self, Fragment, MAX_FRAGMENT};
 use super::offer::{MAX_SDP, Plan, Role};
-use super::session::{Answered, Session};
+use super::session::Session;
 use super::{Gate, Refusal, Relay};
+
+/// A client that is slower has gone.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -145,12 +149,15 @@ fn accepts_sdp(headers: &HeaderMap) -> bool {
 }
 
 async fn text(body: Body, most: usize) -> Result<String, Problem> {
-    let bytes: Bytes = axum::body::to_bytes(body, most).await.map_err(|_| {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is longer than {most} bytes, or was cut off"),
-        )
-    })?;
+    let bytes: Bytes = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, most))
+        .await
+        .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come within 10 s"))?
+        .map_err(|_| {
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body is longer than {most} bytes, or was cut off"),
+            )
+        })?;
     String::from_utf8(bytes.into())
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is not UTF-8"))
 }

@@ -10,16 +10,12 @@ use std::fmt::Write as _;
 use str0m::format::{Codec, CodecConfig, FormatParams};
 use str0m::media::{Frequency, Mid, Pt};
 
+use super::section::{Choice, SDES_MID, Section, extension, is_ice, refusal, sha256, sources, split, value};
+
 /// The largest SDP that is read.
 pub(super) const MAX_SDP: usize = 64 * 1024;
 /// More m-lines than any client of ours makes.
 const MAX_SECTIONS: usize = 16;
-
-const SDES_MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
-const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
-/// The header extensions that are of use to a forwarding relay; all others are left out of the answer.
-const EXTENSIONS: [&str; 4] =
-    [SDES_MID, TWCC, "urn:ietf:params:rtp-hdrext:ssrc-audio-level", "urn:3gpp:video-orientation"];
 
 /// What the client of a session does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,140 +84,6 @@ enum Slot {
     Refused(String),
 }
 
-/// Attributes between two m-lines.
-struct Section<'a> {
-    media: &'a str,
-    proto: &'a str,
-    formats: Vec<&'a str>,
-    attributes: Vec<&'a str>,
-}
-
-impl<'a> Section<'a> {
-    fn value(&self, name: &str) -> Option<&'a str> {
-        value(&self.attributes, name)
-    }
-
-    fn mid(&self) -> Option<&'a str> {
-        self.value("mid").filter(|mid| is_token(mid, 16))
-    }
-
-    fn direction(&self) -> &'a str {
-        let known = |a: &&&str| matches!(**a, "sendrecv" | "sendonly" | "recvonly" | "inactive");
-        self.attributes.iter().find(known).copied().unwrap_or("sendrecv")
-    }
-
-    /// `pt → (name, clock, channels)` of every rtpmap whose payload type is in the m-line.
-    fn maps(&self) -> impl Iterator<Item = (u8, &'a str)> {
-        self.attributes.iter().filter_map(|a| {
-            let (pt, map) = a.strip_prefix("rtpmap:")?.split_once(' ')?;
-            self.formats.contains(&pt).then_some((pt.parse().ok()?, map.trim()))
-        })
-    }
-
-    fn fmtp(&self, pt: u8) -> Option<&'a str> {
-        self.attributes.iter().find_map(|a| {
-            let (p, value) = a.strip_prefix("fmtp:")?.split_once(' ')?;
-            (p.parse() == Ok(pt)).then_some(value.trim())
-        })
-    }
-
-    fn feedback(&self, pt: u8, kind: &str) -> bool {
-        self.attributes.iter().any(|a| {
-            let Some((p, value)) = a.strip_prefix("rtcp-fb:").and_then(|a| a.split_once(' ')) else {
-                return false;
-            };
-            (p == "*" || p.parse() == Ok(pt)) && value.trim() == kind
-        })
-    }
-
-    fn rtx_of(&self, pt: u8) -> Option<u8> {
-        self.maps().find_map(|(rtx, map)| {
-            let is_rtx = map.to_ascii_lowercase().starts_with("rtx/");
-            let apt = parameter(self.fmtp(rtx)?, "apt")?;
-            (is_rtx && rtx != pt && usable(rtx) && apt.parse() == Ok(pt)).then_some(rtx)
-        })
-    }
-}
-
-/// Whether RTP with this payload type can be told from RTCP (RFC 5761 section 4).
-fn usable(pt: u8) -> bool {
-    (96..=127).contains(&pt) || (35..=63).contains(&pt)
-}
-
-fn value<'a>(attributes: &[&'a str], name: &str) -> Option<&'a str> {
-    attributes.iter().find_map(|a| a.strip_prefix(name)?.strip_prefix(':').map(str::trim))
-}
-
-fn parameter<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
-    fmtp.split(';').find_map(|p| {
-        let (key, value) = p.split_once('=')?;
-        key.trim().eq_ignore_ascii_case(name).then_some(value.trim())
-    })
-}
-
-fn is_token(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(&b))
-}
-
-/// Whether `text` consists of ICE characters (RFC 8839 section 5.4).
-pub(super) fn is_ice(text: &str, least: usize) -> bool {
-    (least..=256).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/' || b == b'-' || b == b'_')
-}
-
-/// How gladly an H.264 payload type is taken: smaller is better, `None` is not taken.
-///
-/// Constrained baseline first because every board and browser has it (design section 4), packetization mode 1
-/// before 0 because mode 0 cannot split a slice that is larger than a packet.
-fn h264_rank(fmtp: Option<&str>) -> Option<(u8, u8, Option<u32>)> {
-    let fmtp = fmtp.unwrap_or_default();
-    let mode = match parameter(fmtp, "packetization-mode") {
-        None | Some("0") => 0,
-        Some("1") => 1,
-        Some(_) => return None,
-    };
-    let level = match parameter(fmtp, "profile-level-id") {
-        Some(text) if text.len() == 6 => Some(u32::from_str_radix(text, 16).ok()?),
-        Some(_) => return None,
-        None => None,
-    };
-    // RFC 6184 section 8.1, table 5. Without the parameter it is baseline.
-    let profile = match level.map(|l| ((l >> 16) as u8, (l >> 8) as u8)) {
-        None => 1,
-        Some((0x42, iop)) if iop & 0x4f == 0x40 => 0,
-        Some((0x42, iop)) if iop & 0x4f == 0 => 1,
-        Some((0x4d, iop)) if iop & 0x8f == 0x80 => 0,
-        Some((0x4d, iop)) if iop & 0xaf == 0 => 2,
-        Some((0x64, 0x0c)) => 3,
-        Some((0x64, 0)) => 4,
-        Some(_) => return None,
-    };
-    Some(((1 - mode) * 8 + profile, mode, level))
-}
-
-/// Splits an SDP into its session part and its sections; `None` if it is none.
-fn split(text: &str) -> Option<(Vec<&str>, Vec<Section<'_>>)> {
-    let mut lines = text.lines().map(str::trim_end);
-    if lines.next()? != "v=0" {
-        return None;
-    }
-    let mut session = vec![];
-    let mut sections: Vec<Section<'_>> = vec![];
-    for line in lines {
-        if let Some(m) = line.strip_prefix("m=") {
-            let mut words = m.split_ascii_whitespace();
-            let media = words.next()?;
-            let _port = words.next()?;
-            let proto = words.next()?;
-            sections.push(Section { media, proto, formats: words.collect(), attributes: vec![] });
-        } else if let Some(a) = line.strip_prefix("a=") {
-            sections.last_mut().map_or(&mut session, |s| &mut s.attributes).push(a);
-        }
-    }
-    Some((session, sections))
-}
-
 impl Plan {
     /// Reads an offer and decides what of it is taken.
     pub(super) fn make(text: &str, role: Role) -> Result<Self, Bad> {
@@ -245,9 +107,8 @@ impl Plan {
         if !is_ice(pwd, 22) {
             return Err(Bad::Missing("ice-pwd"));
         }
-        let setup = match common("setup")? {
-            setup @ ("actpass" | "active" | "passive") => setup,
-            _ => return Err(Bad::Missing("setup")),
+        let setup @ ("actpass" | "active" | "passive") = common("setup")? else {
+            return Err(Bad::Missing("setup"));
         };
         let fingerprint = session
             .iter()
@@ -429,44 +290,21 @@ impl Plan {
                 Slot::Refused(text) => out.push_str(text),
             }
         }
-        match &self.unsaid {
-            Some((said, instead)) => out.replace(said, instead),
-            None => out,
+        if let Some((said, instead)) = &self.unsaid {
+            out = out.replace(said, instead);
         }
-    }
-}
-
-/// What is taken of a section.
-#[derive(Clone, Copy, Debug)]
-struct Choice {
-    video: bool,
-    pt: u8,
-    /// H.264 packetization mode.
-    mode: u8,
-    /// H.264 profile-level-id, if the offer has one.
-    level: Option<u32>,
-}
-
-impl Choice {
-    fn of(section: &Section<'_>) -> Option<Self> {
-        let maps = section.maps().filter(|(pt, _)| usable(*pt));
-        match section.media {
-            "audio" => maps
-                // RFC 7587 wants "/2"; a webrtcbin that has not encoded yet leaves it out.
-                .filter(|(_, map)| {
-                    map.eq_ignore_ascii_case("opus/48000/2") || map.eq_ignore_ascii_case("opus/48000")
-                })
-                .map(|(pt, _)| Self { video: false, pt, mode: 0, level: None })
-                .next(),
-            "video" => maps
-                .filter(|(_, map)| map.eq_ignore_ascii_case("H264/90000"))
-                .filter_map(|(pt, _)| {
-                    h264_rank(section.fmtp(pt)).map(|(rank, mode, level)| (rank, pt, mode, level))
-                })
-                .min_by_key(|(rank, ..)| *rank)
-                .map(|(_, pt, mode, level)| Self { video: true, pt, mode, level }),
-            _ => None,
+        // str0m gives each section a stream of its own, but browsers keep lips and voice together only within one.
+        let mut streams = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("a=msid-semantic: WMS "))
+            .unwrap_or_default()
+            .split_ascii_whitespace();
+        if let Some(first) = streams.next() {
+            for other in streams {
+                out = out.replace(&format!(" {other}\r\n"), "\r\n").replace(other, first);
+            }
         }
+        out
     }
 }
 
@@ -514,75 +352,12 @@ impl Taken {
     }
 }
 
-fn extension(attribute: &str) -> Option<(u8, &str)> {
-    let (id, rest) = attribute.strip_prefix("extmap:")?.split_once(' ')?;
-    let id = id.split('/').next()?.parse().ok().filter(|id| (1..=14).contains(id))?;
-    let uri = rest.split_ascii_whitespace().next()?;
-    EXTENSIONS.contains(&uri).then_some((id, uri))
-}
-
-/// The hex bytes of a SHA-256 fingerprint, if it is one.
-fn sha256(value: &str) -> Option<&str> {
-    let (hash, bytes) = value.trim().split_once(' ')?;
-    let good = hash.eq_ignore_ascii_case("sha-256")
-        && bytes.split(':').count() == 32
-        && bytes.split(':').all(|b| b.len() == 2 && b.bytes().all(|c| c.is_ascii_hexdigit()));
-    good.then_some(bytes)
-}
-
-/// The publisher's announced SSRCs: the first, and its RTX partner. Written only as far as str0m should rely on them.
-fn sources(section: &Section<'_>, rtx: bool, by_mid: bool, out: &mut String) -> (Option<u32>, Option<u32>) {
-    let mut ssrcs: Vec<u32> = vec![];
-    for attribute in &section.attributes {
-        let ssrc = attribute
-            .strip_prefix("ssrc:")
-            .and_then(|a| a.split_ascii_whitespace().next())
-            .and_then(|n| n.parse().ok())
-            .filter(|n| *n != 0);
-        if let Some(ssrc) = ssrc
-            && !ssrcs.contains(&ssrc)
-            && ssrcs.len() < 8
-        {
-            ssrcs.push(ssrc);
-        }
-    }
-    let pair = section.attributes.iter().find_map(|a| {
-        let mut words = a.strip_prefix("ssrc-group:FID ")?.split_ascii_whitespace();
-        Some((words.next()?.parse::<u32>().ok()?, words.next()?.parse::<u32>().ok()?))
-    });
-    let pair =
-        pair.filter(|(main, repair)| rtx && main != repair && ssrcs.contains(main) && ssrcs.contains(repair));
-    let (main, repair) =
-        pair.map_or((ssrcs.first().copied(), None), |(main, repair)| (Some(main), Some(repair)));
-    // An RTX payload type without announced pair: str0m finds both by mid and payload type.
-    if let Some(main) = main.filter(|_| pair.is_some() || !rtx || !by_mid) {
-        if let Some(repair) = repair {
-            let _ = write!(out, "a=ssrc-group:FID {main} {repair}\r\na=ssrc:{repair} cname:p\r\n");
-        }
-        let _ = write!(out, "a=ssrc:{main} cname:p\r\n");
-    }
-    (main, repair)
-}
-
-/// A section with port 0 (RFC 3264 section 6).
-fn refusal(section: &Section<'_>) -> String {
-    let word = |text: &str| text.chars().filter(char::is_ascii_graphic).take(32).collect::<String>();
-    let format = section.formats.first().map_or_else(|| "0".to_owned(), |f| word(f));
-    let mut text = format!(
-        "m={} 0 {} {format}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\n",
-        word(section.media),
-        word(section.proto)
-    );
-    if let Some(mid) = section.mid() {
-        let _ = write!(text, "a=mid:{mid}\r\n");
-    }
-    text
-}
-
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::section::h264_rank;
     use super::*;
 
     const CHROMIUM: &str = "v=0\r\no=- 461 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\n\
@@ -661,6 +436,18 @@ a=rtpmap:40 rtx/90000\r\na=fmtp:40 apt=39\r\na=ssrc-group:FID 11 12\r\na=ssrc:11
                 "m=video 9 X 109",
                 "m=application 0 UDP/DTLS/SCTP webrtc-datachannel"
             ]
+        );
+    }
+
+    #[test]
+    fn picture_and_sound_belong_to_one_stream() {
+        let plan = Plan::make(&CHROMIUM.replace("sendonly", "recvonly"), Role::Player).unwrap();
+        let answer = plan.complete(
+            "v=0\r\na=msid-semantic: WMS one two\r\nm=audio 9 X 111\r\na=msid:one x\r\nm=video 9 X 109\r\na=msid:two y\r\na=ssrc:1 msid:two y\r\n",
+        );
+        assert!(
+            answer.contains("WMS one\r\n") && answer.contains("a=msid:one y") && !answer.contains("two"),
+            "{answer}"
         );
     }
 

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpOffer;
-use str0m::config::DtlsCert;
 use str0m::media::KeyframeRequestKind;
 use str0m::net::{DatagramRecv, Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
-use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig, RtcError};
+use str0m::{Event, Input, Output, Rtc, RtcError};
 
+use super::answer::{Answered, MEASURE_EVERY};
 use super::capacity::{Capacity, Second};
 use super::clock::{Clock, Kind};
 use super::directory::Admitted;
@@ -21,13 +21,11 @@ use super::offer::{Bad, Plan, Role, Track};
 
 /// A client that has not connected by then never will.
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
-/// A client that says nothing for this long is gone. Browsers and libnice send something every few seconds
-/// (RFC 7675 asks for consent at least every 30 s).
-const SILENCE: Duration = Duration::from_secs(20);
+/// A client that says nothing for this long is gone. Browsers check every few seconds (RFC 7675), but libnice 0.1.21, as
+/// webrtcbin uses it, sends a silent publisher's keepalives only every 25 s.
+const SILENCE: Duration = Duration::from_secs(32);
 /// A stream that flowed this recently keeps its SSRC.
 const SSRC_CHANGE: Duration = Duration::from_millis(500);
-/// How often a player's capacity is looked at.
-const MEASURE_EVERY: Duration = Duration::from_secs(1);
 /// How long str0m answers NACKs from memory: longer than any player waits.
 const RESEND_MEMORY: Duration = Duration::from_secs(2);
 /// str0m's send buffer is 2000 bytes; headers, RTX and SRTP need some of it. No sane client exceeds an Ethernet frame.
@@ -53,48 +51,6 @@ pub(super) struct Happened {
     pub(super) connected: bool,
     /// A player's limit was looked at.
     pub(super) measured: bool,
-}
-
-/// An answered offer that has no place in the relay yet.
-#[derive(Debug)]
-pub(super) struct Answered {
-    pub(super) rtc: Rtc,
-    pub(super) plan: Plan,
-    pub(super) answer: String,
-    pub(super) locals: Vec<SocketAddr>,
-}
-
-impl Answered {
-    /// Lets str0m answer the offer.
-    pub(super) fn new(
-        role: Role,
-        plan: Plan,
-        certificate: DtlsCert,
-        locals: Vec<SocketAddr>,
-        now: Instant,
-    ) -> Result<Self, Bad> {
-        let mut config = RtcConfig::new()
-            .set_ice_lite(true)
-            .set_rtp_mode(true)
-            .set_dtls_cert(certificate)
-            .set_stats_interval((role == Role::Player).then_some(MEASURE_EVERY))
-            .set_send_buffer_audio(64)
-            .set_send_buffer_video(1024);
-        *config.codec_config() = plan.codecs.clone();
-        let mut rtc = config.build(now);
-        for local in &locals {
-            if let Ok(candidate) = Candidate::host(*local, "udp") {
-                rtc.add_local_candidate(candidate);
-            }
-        }
-        let refused = |error: &dyn std::fmt::Display| {
-            Bad::Refused(error.to_string().lines().take(3).collect::<Vec<_>>().join(" "))
-        };
-        let offer = SdpOffer::from_sdp_string(&plan.sdp).map_err(|e| refused(&e))?;
-        let answer = rtc.sdp_api().accept_offer(offer).map_err(|e| refused(&e))?;
-        let answer = plan.complete(&answer.to_sdp_string());
-        Ok(Self { rtc, plan, answer, locals })
-    }
 }
 
 /// A player's end of one track.
@@ -200,7 +156,7 @@ impl Session {
         } else if !self.connected && now.saturating_duration_since(self.born) >= CONNECT_WITHIN {
             Some("did not connect within 15 s")
         } else if now.saturating_duration_since(self.heard) >= SILENCE {
-            Some("silent for 20 s")
+            Some("silent for 32 s")
         } else {
             None
         }
@@ -350,6 +306,13 @@ impl Session {
                 if packet.payload.len() <= MAX_PAYLOAD {
                     happened.packets.push(packet);
                 }
+            }
+            Event::IceConnectionStateChange(state) => {
+                log::debug!(
+                    "relay: ICE of {} is {state:?} after {} ms",
+                    self.stream,
+                    (now - self.born).as_millis()
+                );
             }
             Event::SenderFeedback(report) => {
                 let is = |track: &Option<Track>| track.as_ref().is_some_and(|t| t.mid == report.mid);
