@@ -53,7 +53,6 @@ export class Call {
     });
     const call = {
       room, name, capture,
-      tracks: {},
       since: performance.now(),
       troubles: new Map(),
       troubleAt: -Infinity,
@@ -68,7 +67,6 @@ export class Call {
     capture.open(wish);
     try {
       await rtcroom.enterRoom({ data: { roomID: room.roomID } });
-      if (this.#current === call) this.#sendCurrentTracks(call);
     } catch (error) {
       if (this.#current !== call) return;
       const sentence = await refusalSentence(error, room);
@@ -135,10 +133,6 @@ export class Call {
   /** Ends what is on the screen without a word, when the clerk is signed out. */
   drop() {
     if (this.#current) this.#end('');
-  }
-
-  #sendCurrentTracks({ capture }) {
-    for (const [kind, track] of Object.entries(capture.sending)) if (track) rtcroom.replaceTrack(kind, track);
   }
 
   #end(sentence, isTrouble = false) {

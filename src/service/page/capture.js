@@ -46,11 +46,6 @@ export class Capture {
     return this.#tracks.camera;
   }
 
-  /** What is to be sent now, by the kind of track. */
-  get sending() {
-    return { video: this.#tracks.camera, audio: this.#tracks.microphone };
-  }
-
   /** Opens what is wished for; stand-ins take the place of what is not, or cannot be had. */
   async open(wish) {
     this.#wish = { ...wish };

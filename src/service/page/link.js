@@ -11,6 +11,8 @@ const LONGEST_STALL_MS = 24000;
 const SILENCE_MS = 6000;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 4000;
+// So many attempts at a first connection are not spoken of.
+const PATIENCE = 3;
 
 class Link {
   #closed = false;
@@ -19,6 +21,7 @@ class Link {
   #failures = 0;
   #token;
   #state = 'new';
+  #wasLive = false;
   #on;
 
   /** `on.state(state, reason)` with 'connecting', 'live', 'recovering'; `on.trouble(error)`; `on.reading(reading)`. */
@@ -72,7 +75,8 @@ class Link {
       const reason = await this.#oneSession().catch((error) => error);
       if (this.#closed) return;
       if (reason) {
-        this.#say('recovering', reason);
+        // A member that is only about to publish is no interruption.
+        if (this.#wasLive || this.#failures >= PATIENCE) this.#say('recovering', reason);
         this.#on.trouble?.(reason);
         await this.#pause(this.#delay(reason));
       }
@@ -82,13 +86,12 @@ class Link {
   // Resolves with why the session ended, or with nothing when it was only to be opened again.
   async #oneSession() {
     const session = { connection: this.prepare(), resource: null, abandoned: null, openedAt: performance.now() };
-    const token = this.#token();
+    this.session = session;
     try {
       await gather(session.connection);
       this.attach(session.connection);
-      session.resource = await exchange(session.connection, this.address, token);
-      if (this.#closed) return null;
-      this.session = session;
+      session.resource = await exchange(session.connection, this.address, this.#token());
+      if (this.#closed || session.abandoned) return null;
       return await this.#watch(session);
     } finally {
       if (this.session === session) this.session = null;
@@ -121,6 +124,7 @@ class Link {
       if (stall) return new Error(stall);
       if (this.flows(reading)) {
         this.#failures = 0;
+        this.#wasLive = true;
         this.#say('live');
       }
       this.#on.reading?.(reading);
@@ -153,10 +157,11 @@ class Link {
   }
 
   async #release(session) {
-    if (!session || session.released) return;
-    session.released = true;
+    if (!session) return;
     session.connection.close();
-    await release(session.resource, this.#token());
+    const { resource } = session;
+    session.resource = null;
+    await release(resource, this.#token());
   }
 }
 
@@ -184,13 +189,7 @@ export class Publisher extends Link {
     return publishing(this.#tracks);
   }
 
-  attach(connection) {
-    // A track may have come while the offer was gathered.
-    for (const { sender, receiver } of connection.getTransceivers()) {
-      const track = this.#tracks[receiver.track.kind];
-      if (track && sender.track !== track) sender.replaceTrack(track).catch(() => {});
-    }
-  }
+  attach() {}
 
   connected(connection, now) {
     this.#heard = { value: 0, at: now };

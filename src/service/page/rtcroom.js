@@ -51,7 +51,8 @@ export class RtcRoom {
         throw new RoomError(CODE.BAD_ARGUMENTS, 'serverDomain, userID and userSig are needed');
       }
       await this.#leaveEverything();
-      const weapp = new Weapp(data);
+      // A message socket can look open long after the network went away.
+      const weapp = new Weapp(data, () => weapp === this.#weapp && this.#im?.reconnect());
       await weapp.login();
       this.#weapp = weapp;
       this.#account = { userID: data.userID, userName: data.userName || data.userID, userAvatar: data.userAvatar ?? '' };
@@ -239,11 +240,7 @@ export class RtcRoom {
       reading: (detail) => tell('onReading', detail),
       refused: (error) => tell('onLoggedOut', error),
       ended: (error) => isCurrent() && this.#roomEnded({ error }),
-      state: (detail) => {
-        // The old socket can look open long after the network went away.
-        if (isCurrent() && detail.part === 'server' && detail.state === 'live') this.#im?.reconnect();
-        tell('onStateChange', detail);
-      },
+      state: (detail) => tell('onStateChange', detail),
     };
   }
 

@@ -86,6 +86,7 @@ export class Tiles {
     const note = element('div', { class: 'tile-note' });
     const figure = element('figure', { class: 'tile', 'data-user-id': userID }, [video, note, name]);
     const tile = { figure, video, name, note, state: 'connecting', leaving: 0 };
+    video.addEventListener('playing', () => this.state(userID, 'live'));
     speakThrough(video);
     this.#tiles.set(userID, tile);
     this.#place.append(figure);

@@ -16,8 +16,8 @@ export const CODE = Object.freeze({
 
 const ANSWER_LIMIT_MS = 5000;
 // A second login of the same user ends the first one's token. Two pages that log in again for ever would
-// fight without end, so this page yields after so many renewals in so many milliseconds.
-const RENEWALS_ALLOWED = 3;
+// fight without end, so a page yields after so many renewals in so many milliseconds: the older page yields first.
+const RENEWALS_ALLOWED = 2;
 const RENEWALS_WITHIN_MS = 60000;
 
 /** A call that did not succeed. `errCode` and `errMsg` are the names the original client's `fail` callbacks used. */
@@ -37,9 +37,15 @@ export class Weapp {
   #ticket;
   #renewing = null;
   #renewals = [];
+  #lost = false;
+  #cameBack;
 
-  /** `serverDomain` is the address up to and with the room kind, as in the original client. */
-  constructor({ serverDomain, userID, userSig, sdkAppID, accType = '' }) {
+  /**
+   * `serverDomain` is the address up to and with the room kind, as in the original client; `cameBack` is called when the
+   * server answers after it did not.
+   */
+  constructor({ serverDomain, userID, userSig, sdkAppID, accType = '' }, cameBack = () => {}) {
+    this.#cameBack = cameBack;
     this.base = String(serverDomain).replace(/\/*$/, '/');
     this.kind = this.base.split('/').at(-2);
     this.userID = userID;
@@ -125,7 +131,12 @@ export class Weapp {
       });
       answer = await response.json();
     } catch (error) {
+      this.#lost = true;
       throw new RoomError(CODE.NO_ANSWER, `${operation}: no answer (${error.message})`);
+    }
+    if (this.#lost) {
+      this.#lost = false;
+      this.#cameBack();
     }
     if (typeof answer?.code !== 'number') throw new RoomError(CODE.NO_ANSWER, `${operation}: not an answer of a RoomService`);
     if (answer.code !== CODE.OK) throw new RoomError(answer.code, answer.message ?? answer.error);

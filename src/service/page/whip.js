@@ -111,7 +111,7 @@ function preferCodecs(transceiver, kind, capabilities, wanted) {
   const main = kind === 'audio' ? named('opus') : best(named('h264'), wanted);
   if (main.length === 0) throw new Refusal(0, kind === 'video' ? 'this browser has no H.264' : 'this browser has no Opus');
   // Without rtx in the list there is no retransmission.
-  transceiver.setCodecPreferences([...main, ...named('rtx')]);
+  transceiver.setCodecPreferences?.([...main, ...named('rtx')]);
 }
 
 function best(codecs, wanted) {
