@@ -416,20 +416,25 @@ pub(super) async fn read_body(response: &mut reqwest::Response, most: usize) -> 
 /// Sorts what the HTTP library says by what cures it.
 pub(super) fn failure_of(error: &reqwest::Error) -> Failure {
     let host = error.url().map(|url| host_of(url.as_str())).unwrap_or_default();
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(cause) = source {
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        let tls = cause.downcast_ref::<rustls::Error>().or_else(|| inner?.downcast_ref());
-        if let Some(tls) = tls {
-            return tls_failure(host, tls);
-        }
-        source = cause.source();
+    if let Some(tls) = find_tls(error) {
+        return tls_failure(host, tls);
     }
     if error.is_timeout() {
         return Failure::TimedOut { host, secs: TIMEOUT.as_secs() };
     }
     let detail = innermost(error);
     if error.is_dns() { Failure::UnknownHost { host, detail } } else { Failure::Unreachable { host, detail } }
+}
+
+/// The TLS library's own error among the causes. An `io::Error` gives what its content was caused by, not the content
+/// itself, and wraps one another, so both ways are gone.
+fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(tls) = error.downcast_ref() {
+        return Some(tls);
+    }
+    let content = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let content = content.and_then(|content| find_tls(content));
+    content.or_else(|| find_tls(error.source()?))
 }
 
 fn tls_failure(host: String, error: &rustls::Error) -> Failure {
@@ -490,4 +495,20 @@ pub(super) fn cut(text: &str) -> String {
 
 fn query(pairs: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_tls_error_is_found_however_often_it_is_wrapped() {
+        let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let wrapped = io::Error::other(io::Error::other(tls));
+        let failure = tls_failure("host:1".into(), find_tls(&wrapped).expect("it is inside"));
+        assert!(matches!(failure, Failure::UnknownAuthority { .. }), "{failure}");
+        assert!(find_tls(&io::Error::other("refused")).is_none());
+    }
 }
