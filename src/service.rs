@@ -11,7 +11,7 @@
 //!
 //! # Layout
 //! - [`server`], `slots`: bind, accept, stop. [`config`]: roomservice.toml. [`tls`], [`keys`].
-//! - `routes`, `cors`, `page`, `im`: what is at which address. [`fields`] in, [`answer`] out.
+//! - `routes`, `cors`, `page`, `im`, `metrics`: what is at which address. [`fields`] in, [`answer`] out.
 //! - `operations`: one function an operation.
 //! - [`office`]: what they share. [`rooms`], [`tokens`], [`limits`], [`loose`], [`roles`], [`address`]: the rules; they
 //!   read no clock and touch no socket.
@@ -30,6 +30,7 @@ mod im;
 pub mod keys;
 pub mod limits;
 pub mod loose;
+mod metrics;
 pub mod office;
 mod operations;
 mod page;

@@ -158,3 +158,53 @@ async fn a_request_begun_as_a_member_does_not_outlive_the_seat() {
     }
     assert!(is_there(&a, &published).await);
 }
+
+/// What `/metrics` says, without the zeros.
+async fn in_use(service: &Service) -> Vec<String> {
+    let answer = service_fixture::http().get(format!("{}/metrics", service.url)).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
+    let text = answer.text().await.unwrap();
+    let (about, values): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with('#'));
+    for line in &values {
+        let name = line.split(['{', ' ']).next().unwrap();
+        assert!(about.iter().any(|about| about.starts_with(&format!("# HELP {name} "))), "{text}");
+        assert!(about.contains(&format!("# TYPE {name} gauge").as_str()), "{text}");
+    }
+    assert_eq!(values.len(), 3 + 3 + 1 + 2, "zeros are said too: {text}");
+    values.into_iter().filter(|line| !line.ends_with(" 0")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_counted_until_it_is_not() {
+    let service = Service::dev().await;
+    let (a, b) = (service.member("a").await, service.member("b").await);
+    assert!(in_use(&service).await.is_empty());
+    let socket = a.socket().await;
+    let (_, push_url) = publish(&a).await;
+    assert_eq!(a.enter_with("r", &push_url).await, 0);
+    assert_eq!(b.enter("r").await, 0);
+    let answer = media(&b, Method::POST, &play_url(&b, "r", "a").await, offer(false)).await;
+    assert_eq!(answer.status(), 201);
+    let multi = b.of_kind("multi_room");
+    assert_eq!(multi.code("create_room", json!({ "userID": "b", "roomID": "m", "roomInfo": "" })).await, 0);
+    assert_eq!(
+        in_use(&service).await,
+        [
+            "rtcroom_rooms{kind=\"double_room\"} 1",
+            "rtcroom_rooms{kind=\"multi_room\"} 1",
+            "rtcroom_members{kind=\"double_room\"} 2",
+            "rtcroom_message_sockets 1",
+            "rtcroom_relay_sessions{role=\"publish\"} 1",
+            "rtcroom_relay_sessions{role=\"play\"} 1",
+        ]
+    );
+    drop(socket);
+    assert_eq!((a.leave("r").await, b.leave("r").await), (0, 0));
+    let room = json!({ "userID": "b", "roomID": "m" });
+    assert_eq!(multi.code("destroy_room", room).await, 0);
+    let started = Instant::now();
+    while in_use(&service).await != Vec::<String>::new() {
+        assert!(started.elapsed() < PATIENCE, "{:?}", in_use(&service).await);
+    }
+}

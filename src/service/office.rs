@@ -111,6 +111,16 @@ impl Office {
         self.relay.close_stream(stream);
     }
 
+    /// The relay's sessions.
+    pub(super) fn media_sessions(&self) -> Vec<SessionInfo> {
+        self.relay.sessions()
+    }
+
+    /// How many message sockets live.
+    pub(super) fn open_sockets(&self) -> usize {
+        (SESSIONS_LIMIT as usize).saturating_sub(self.sessions.available_permits())
+    }
+
     /// Ends all sockets and streams, so that members learn of the stop at once.
     pub async fn stop(&self) {
         let streams = self.with(|state, _| {

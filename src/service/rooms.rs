@@ -210,12 +210,16 @@ impl Rooms {
         self.rooms.get(name).filter(|room| room.is_entered()).ok_or(Denied::NoRoom)
     }
 
-    /// The entered rooms of a kind, oldest first.
-    pub fn list(&self, kind: Kind) -> impl Iterator<Item = (&RoomName, &Room)> {
+    /// The rooms of a kind, entered or not, oldest first.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&RoomName, &Room)> {
         self.by_age
             .range((kind, 0)..=(kind, u64::MAX))
             .filter_map(|(_, name)| Some((name, self.rooms.get(name)?)))
-            .filter(|(_, room)| room.is_entered())
+    }
+
+    /// The entered rooms of a kind, oldest first.
+    pub fn list(&self, kind: Kind) -> impl Iterator<Item = (&RoomName, &Room)> {
+        self.of_kind(kind).filter(|(_, room)| room.is_entered())
     }
 
     /// The rooms in which a stream belongs to a seated member.

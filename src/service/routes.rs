@@ -20,7 +20,7 @@ use super::gate::OfficeGate;
 use super::office::Office;
 use super::operations::{self, Call};
 use super::relay::{self, Relay};
-use super::{cors, im, page};
+use super::{cors, im, metrics, page};
 use crate::room::wire::Kind;
 
 /// The longest request body.
@@ -38,6 +38,7 @@ pub(super) fn router(office: Arc<Office>, relay: Relay) -> Router {
     Router::new()
         .route("/im", get(im::open))
         .route("/healthz", get(async || "ok"))
+        .route("/metrics", get(metrics::show))
         .fallback(fallback)
         .with_state(office)
         .merge(relay::routes(relay, gate))
