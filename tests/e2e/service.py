@@ -16,6 +16,13 @@ from wait import tail, until
 
 SDK_APP_ID = 1400000001
 
+IN_USE = {
+    "rooms": "rooms", "members": "members",
+    "published": 'relay_sessions{role="publish"}', "played": 'relay_sessions{role="play"}',
+}
+A_CALL = {"rooms": 1, "members": 2, "published": 2, "played": 2}
+NOTHING = dict.fromkeys(IN_USE, 0)
+
 ROLES = """
 [[roles]]
 name = "kiosks"
@@ -144,8 +151,29 @@ advertise = ["{self.advertise}"]
     def trust(self):
         return ssl.create_default_context(cafile=str(self.authority.certificate))
 
+    def metrics(self):
+        """What `/metrics` counts now, the kinds of rooms added up."""
+        counts = {}
+        for line in self.get("metrics").splitlines():
+            if not line.startswith("#"):
+                name, value = line.removeprefix("rtcroom_").rsplit(" ", 1)
+                name = name.split("{kind=")[0]
+                counts[name] = counts.get(name, 0) + int(value)
+        return counts
+
+    def in_use(self):
+        """Rooms, seats, and WHIP and WHEP resources."""
+        counts = self.metrics()
+        return {name: counts[key] for name, key in IN_USE.items()}
+
     def report(self):
-        return self.program.report() if self.program else "RoomService was not started"
+        if not self.program:
+            return "RoomService was not started"
+        try:
+            counts = self.metrics()
+        except Exception as error:  # noqa: BLE001 a report must come whatever is wrong
+            counts = error
+        return f"RoomService counts {counts}\n{self.program.report()}"
 
     def log_tail(self, lines=25):
         return tail(self.log, lines)
