@@ -102,6 +102,11 @@ ticket_file = "{self.ticket_file}"
         return players[0] if players else None
 
     @property
+    def worker_stats(self):
+        """What the worker says of itself, in a call or not, or None."""
+        return self.status["worker"].get("stats")
+
+    @property
     def worker_pid(self):
         return self.status["worker"]["pid"]
 

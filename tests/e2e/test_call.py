@@ -8,6 +8,7 @@ from service import A_CALL, NOTHING
 from wait import until
 
 CALLS = 20
+MOVING = ("frames_captured", "frames_encoded", "frames_sent")
 
 
 def test_the_page_decodes_the_frames_of_the_kiosk(call):
@@ -62,9 +63,19 @@ def test_the_clerk_hangs_up_and_the_kiosk_goes_back_to_its_picture(call):
     kiosk.until_state("idle", 45)
 
 
-def test_nothing_is_captured_or_sent_while_idle(kiosk):
-    stats = kiosk.status["worker"].get("stats") or {}
-    assert not stats.get("capturing") and not stats.get("sending"), stats
+def test_nothing_is_captured_or_sent_while_idle(kiosk, service):
+    stays_quiet(kiosk, service)
+
+
+def test_after_a_call_nothing_is_captured_or_sent_any_more(call, service):
+    kiosk, clerk = call
+    before = kiosk.worker_stats
+    assert before["capturing"] and before["sending"], before
+    until("all counts to move in a call", lambda: all(kiosk.worker_stats[what] > before[what] for what in MOVING), 5, kiosk)
+    kiosk.press()
+    kiosk.until_state("idle")
+    clerk.until_screen("lobby")
+    stays_quiet(kiosk, service)
 
 
 def test_twenty_calls_leave_no_descriptor_thread_or_worker(kiosk, clerk, service):
@@ -104,3 +115,17 @@ def test_twenty_calls_leave_no_descriptor_thread_or_worker(kiosk, clerk, service
 def until_nothing_is_in_use(service):
     """No room, no seat, no WHIP or WHEP resource of anybody."""
     until("rooms, members and relay sessions to be gone", lambda: service.in_use() == NOTHING, 5, service)
+
+
+def stays_quiet(kiosk, service):
+    """Neither camera nor encoder nor network does anything for three seconds of idling."""
+    # The worker tells every second; what it told last may be from the call's end.
+    before = until("the worker to say that it does not capture", lambda: (s := kiosk.worker_stats) and s["capturing"] is False and s, 5, kiosk)
+    hold(3)
+    after = kiosk.worker_stats
+    assert kiosk.state == "idle"
+    for stats in (before, after):
+        assert stats["capturing"] is False and stats["sending"] is False, stats
+    for what in MOVING:
+        assert after[what] == before[what], f"{what} moved from {before[what]} to {after[what]}"
+    assert service.in_use() == NOTHING
