@@ -15,10 +15,11 @@ LOUD_MS = 100
 
 
 class Kiosk:
-    """Number `n` is user `kiosk-n` in room `branch-n`."""
+    """Number `n` is user `kiosk-n` in room `branch-n`, unless another `user` is given. `way` is more of `[server]`."""
 
-    def __init__(self, directory, service, number=7, *, display=None, config="", server=None, ca=None, ticket=None):
-        self.directory = directory / f"kiosk-{number}"
+    def __init__(self, directory, service, number=7, *, user=None, display=None, config="", server=None, ca=None, ticket=None, way=None):
+        self.user = user or f"kiosk-{number}"
+        self.directory = directory / self.user
         self.directory.mkdir(parents=True)
         self.service = service
         self.number = number
@@ -30,17 +31,14 @@ class Kiosk:
         self.ticket_file = self.directory / "ticket"
         self.ticket_file.write_text(ticket if ticket is not None else service.ticket(self.user))
         self.program = None
-        self.write_config(config, server, ca)
-
-    @property
-    def user(self):
-        return f"kiosk-{self.number}"
+        self.write_config(config, server, ca, way)
 
     @property
     def room(self):
         return f"branch-{self.number}"
 
-    def write_config(self, config="", server=None, ca=None):
+    def write_config(self, config="", server=None, ca=None, way=None):
+        more = "\n".join(f'{key} = "{value}"' for key, value in (way or {}).items())
         screen = "" if self.display else '[screen]\noutput = "none"\n'
         self.config.write_text(f"""
 board = "simulator"
@@ -49,6 +47,7 @@ language = "en"
 [server]
 url = "{server or self.service.address + "weapp/double_room"}"
 ca = "{ca or self.service.authority.certificate}"
+{more}
 
 [room]
 id = "{self.room}"

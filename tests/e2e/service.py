@@ -48,12 +48,12 @@ class Authority:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                 "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate)
 
-    def issue(self, name, addresses=()):
-        """A certificate and its key for a server at `addresses`, or for a client when there are none."""
+    def issue(self, name, addresses=(), names=("localhost",)):
+        """A certificate and its key for a server at `addresses` and `names`, or for a client when there are no addresses."""
         certificate, key, request = (self.directory / f"{name}.{end}" for end in ("pem", "key", "csr"))
         extensions = self.directory / f"{name}.ext"
-        names = ",".join(["DNS:localhost", *(f"IP:{address}" for address in addresses)])
-        use = f"subjectAltName={names}\nextendedKeyUsage=serverAuth" if addresses else "extendedKeyUsage=clientAuth"
+        places = ",".join([*(f"DNS:{name}" for name in names), *(f"IP:{address}" for address in addresses)])
+        use = f"subjectAltName={places}\nextendedKeyUsage=serverAuth" if addresses else "extendedKeyUsage=clientAuth"
         extensions.write_text(f"basicConstraints=CA:FALSE\n{use}\n")
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                 "-keyout", key, "-out", request)
@@ -69,11 +69,13 @@ def openssl(*arguments):
 class Service:
     """One RoomService; it keeps its port when it is started again."""
 
-    def __init__(self, directory, *, roles=ROLES, advertise="127.0.0.1", extra=""):
+    def __init__(self, directory, *, roles=ROLES, advertise="127.0.0.1", extra="", names=(), asks_clients=False):
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.authority = Authority(directory)
-        self.certificate, self.key = self.authority.issue("server", ["127.0.0.1", "127.0.0.2"])
+        self.certificate, self.key = self.authority.issue("server", ["127.0.0.1", "127.0.0.2"], ["localhost", *names])
+        # Clients then have to show a certificate of the same authority; so do the tests themselves.
+        self.own_certificate = self.authority.issue("tester") if asks_clients else None
         self.config = directory / "roomservice.toml"
         self.log = directory / "roomservice.log"
         self.roles = roles
@@ -96,6 +98,7 @@ sdk_app_id = {SDK_APP_ID}
 [tls]
 cert = "{self.certificate}"
 key = "{self.key}"
+{f'client_ca = "{self.authority.certificate}"' if self.own_certificate else ""}
 
 [tickets]
 public_key = "keys/public.pem"
@@ -149,7 +152,10 @@ advertise = ["{self.advertise}"]
 
     @property
     def trust(self):
-        return ssl.create_default_context(cafile=str(self.authority.certificate))
+        context = ssl.create_default_context(cafile=str(self.authority.certificate))
+        if self.own_certificate:
+            context.load_cert_chain(*self.own_certificate)
+        return context
 
     def metrics(self):
         """What `/metrics` counts now, the kinds of rooms added up."""
