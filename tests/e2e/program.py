@@ -64,8 +64,8 @@ class Program:
         return f"{self.name} ({self.pid}) {state}\n{tail(self.log)}"
 
 
-def descendants(pid):
-    """All processes below `pid`, as pid → name."""
+def descendants(pid, dead=False):
+    """All processes below `pid`, as pid → name; on demand also those that ended and were never waited for."""
     found = {}
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
@@ -76,7 +76,7 @@ def descendants(pid):
         found[int(entry.name)] = (int(rest[1]), name, rest[0])
     below, new = {}, {pid}
     while new:
-        new = {child for child, (parent, _, state) in found.items() if parent in new and child not in below and state != "Z"}
+        new = {child for child, (parent, _, state) in found.items() if parent in new and child not in below and (dead or state != "Z")}
         below.update({child: found[child][1] for child in new})
     return below
 
