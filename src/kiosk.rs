@@ -99,6 +99,8 @@ const LEAVE_AT_SHUTDOWN: Duration = Duration::from_millis(1800);
 const NOTICE: Duration = Duration::from_secs(6);
 /// A text of the clerk stays this many seconds.
 const MESSAGE_SECS: u32 = 15;
+/// The custom command by which the clerk's page ends a call for both.
+const HANGUP: &str = "hangup";
 /// Characters of a text that are shown.
 const MOST_TEXT: usize = 600;
 

@@ -145,6 +145,21 @@ fn nothing_is_sent_while_nobody_is_there() {
 }
 
 #[test]
+fn when_the_clerk_hangs_up_the_call_is_over_at_once() {
+    let mut world = World::idle();
+    world.act(Act::Press);
+    world.run(SEC);
+    world.act(Act::ClerkHangsUp);
+    world.run(SEC);
+    assert_eq!(world.state(), "waiting", "somebody who is not in the room has no say");
+    world.act(Act::ClerkJoins);
+    world.run(SEC);
+    world.act(Act::ClerkHangsUp);
+    world.run(SEC);
+    assert_eq!((world.state(), world.is_member(), world.capture()), ("idle", false, false));
+}
+
+#[test]
 fn it_gives_up_waiting_after_two_minutes_and_says_so() {
     let mut world = World::idle();
     world.act(Act::Press);

@@ -7,7 +7,7 @@ use super::event::{ImNews, Reply, RequestId, WorkerNews};
 use super::link::{Heard, ImHeard};
 use super::timers::Timer;
 use super::words::End;
-use super::{Kiosk, MESSAGE_SECS, MOST_TEXT, State, leg, seat};
+use super::{HANGUP, Kiosk, MESSAGE_SECS, MOST_TEXT, State, leg, seat};
 use crate::media::protocol::{Command, Event, SessionId, Stats};
 use crate::room::failure::Failure;
 use crate::room::wire::{ImEvent, code};
@@ -197,6 +197,7 @@ impl Kiosk {
                     self.core.tell(self.worker.generation, message);
                 }
             }
+            ImEvent::Custom { from, cmd, .. } if cmd == HANGUP => self.hung_up_by(&from.user_id),
             ImEvent::Notice { .. } | ImEvent::Gap { .. } => self.fetch_members(),
             ImEvent::Closed { .. } => {
                 self.seat.lost();
@@ -206,6 +207,14 @@ impl Kiosk {
         }
         if gap {
             self.fetch_members();
+        }
+    }
+
+    /// The one other member says goodbye: no need to wait whether it comes back. With several it is only leaving.
+    fn hung_up_by(&mut self, user_id: &str) {
+        let peers = self.state.call().map(|call| call.peers.as_slice()).unwrap_or_default();
+        if matches!(peers, [peer] if peer.user_id == user_id) {
+            self.leave(End::OtherHungUp);
         }
     }
 

@@ -82,6 +82,8 @@ pub struct Worker {
     pub last_restart_reason: Option<String>,
     /// A part of the board that does not work.
     pub broken: Option<Part>,
+    /// Its newest statistics, idle or not.
+    pub stats: Option<Box<Stats>>,
 }
 
 /// The ticket.
@@ -153,6 +155,7 @@ impl Kiosk {
             restarts: self.worker.restarts,
             last_restart_reason: self.worker.last_restart_reason.clone(),
             broken: self.worker.broken(),
+            stats: self.worker.newest.clone(),
         };
         let line =
             |entry: &super::core::Entry| Line { at_ms: anchor.ms(entry.at), text: entry.text.to_string() };
@@ -229,6 +232,7 @@ fn end_name(end: &End) -> &'static str {
     match end {
         End::Pressed => "pressed",
         End::HungUp => "hung_up",
+        End::OtherHungUp => "other_hung_up",
         End::Busy => "busy",
         End::NobodyCame => "nobody_came",
         End::EverybodyLeft => "everybody_left",

@@ -62,6 +62,8 @@ pub enum End {
     HungUp,
     /// The room was full.
     Busy,
+    /// The clerk said that the call is over.
+    OtherHungUp,
     /// Nobody answered in time.
     NobodyCame,
     /// The others went.
@@ -82,7 +84,7 @@ impl End {
     /// Whether the customer is told why, for some seconds.
     #[must_use]
     pub fn is_worth_a_sentence(&self) -> bool {
-        !matches!(self, Self::Pressed | Self::HungUp | Self::Shutdown)
+        !matches!(self, Self::Pressed | Self::HungUp | Self::OtherHungUp | Self::Shutdown)
     }
 }
 
@@ -174,7 +176,9 @@ fn broken_part(part: Part) -> [&'static str; 2] {
 fn ended(language: Language, end: &End) -> Screen {
     let later = ["请稍后再按按钮重试", "Please press the button again a little later"];
     let (headline, detail) = match end {
-        End::Pressed | End::HungUp | End::Shutdown => (["通话结束", "Call ended"], ["谢谢", "Thank you"]),
+        End::Pressed | End::HungUp | End::OtherHungUp | End::Shutdown => {
+            (["通话结束", "Call ended"], ["谢谢", "Thank you"])
+        }
         End::Busy => (["线路忙，请稍后再试", "The line is busy, please try again later"], later),
         End::NobodyCame => (["暂时无人接听", "Nobody can answer right now"], later),
         End::EverybodyLeft | End::RoomClosed => {

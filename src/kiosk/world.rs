@@ -17,6 +17,7 @@ pub(crate) enum Act {
     Hangup,
     ClerkJoins,
     ClerkQuits,
+    ClerkHangsUp,
     ClerkNewStream,
     Stranger,
     ServerRefuses,
@@ -43,11 +44,12 @@ pub(crate) enum Act {
     OfferAgain,
 }
 
-pub(crate) const ACTS: [Act; 28] = [
+pub(crate) const ACTS: [Act; 29] = [
     Act::Press,
     Act::Hangup,
     Act::ClerkJoins,
     Act::ClerkQuits,
+    Act::ClerkHangsUp,
     Act::ClerkNewStream,
     Act::Stranger,
     Act::ServerRefuses,
@@ -578,6 +580,13 @@ impl World {
                 self.server.members.remove("clerk");
                 self.server.members.remove("stranger");
                 self.notice();
+            }
+            Act::ClerkHangsUp => {
+                self.server.seq += 1;
+                let (room_id, seq) = ("branch-7".to_owned(), self.server.seq);
+                let from = crate::room::wire::Sender { user_id: "clerk".into(), ..Default::default() };
+                let (cmd, msg) = ("hangup".into(), String::new());
+                self.im(ImEvent::Custom { kind: Kind::DoubleRoom, room_id, seq, from, time: 0, cmd, msg });
             }
             Act::Stranger => {
                 if !self.is_member() {

@@ -59,8 +59,7 @@ def test_a_second_press_ends_the_call_and_leaves_nothing_behind(kiosk, clerk, se
 def test_the_clerk_hangs_up_and_the_kiosk_goes_back_to_its_picture(call):
     kiosk, clerk = call
     clerk.hang_up()
-    # 30 s alone, in case the clerk comes back.
-    kiosk.until_state("idle", 45)
+    kiosk.until_state("idle", 5)
 
 
 def test_nothing_is_captured_or_sent_while_idle(kiosk, service):

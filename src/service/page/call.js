@@ -10,6 +10,7 @@ import { troubleSentences } from './settings.js';
 import { Tiles } from './tiles.js';
 
 // How long the clerk stays when the customer has gone; longer after trouble, when the customer may be on the way back.
+const GOODBYE_LIMIT_MS = 800;
 const ALONE_MS = 4000;
 const ALONE_AFTER_TROUBLE_MS = 30000;
 const TROUBLE_REMEMBERED_MS = 40000;
@@ -78,7 +79,14 @@ export class Call {
     const call = this.#current;
     if (!call) return;
     this.#end(t('call_ended', { name: call.name, time: clock(performance.now() - call.since) }));
-    rtcroom.exitRoom().catch(() => {});
+    this.#sayGoodbye();
+  }
+
+  // With the goodbye the kiosk ends the call at once; without it, it would wait for us to come back.
+  async #sayGoodbye() {
+    const goodbye = rtcroom.sendRoomCustomMsg({ data: { cmd: 'hangup', msg: '' } }).catch(() => {});
+    await Promise.race([goodbye, new Promise((resolve) => { setTimeout(resolve, GOODBYE_LIMIT_MS); })]);
+    await rtcroom.exitRoom().catch(() => {});
   }
 
   /** Changes over to a newly chosen device. */
