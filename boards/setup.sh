@@ -47,14 +47,9 @@ install() { # install PACKAGE...: those that are missing
         sudo=(sudo)
     fi
     say "installing ${missing[*]}"
-    # A list fetched within the last day will do.
-    if [ -z "$(find /var/lib/apt/lists -name '*Packages*' -mtime -1 -print -quit 2>/dev/null)" ]; then
-        "${sudo[@]}" apt-get update -q >&2
-    fi
-    if ! "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2; then
-        "${sudo[@]}" apt-get update -q >&2
-        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
-    fi
+    # Always: the lists may be older than the sources.
+    "${sudo[@]}" apt-get update -q >&2
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
 }
 
 packages=()
