@@ -218,6 +218,8 @@ pub enum SoundSource {
 pub enum SoundSink {
     /// Decoded, measured, and dropped at the pace of a clock.
     None,
+    /// All that a speaker costs, echo cancelling of the tone included, with a clock in place of the card; for benchmarks.
+    Fake,
     /// An ALSA playback device.
     Alsa,
 }

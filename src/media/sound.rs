@@ -47,7 +47,9 @@ pub fn opus() -> gst::Caps {
 /// Whether there is echo to cancel. The microphone then needs an open [`Speaker`], with its probe, before it opens.
 #[must_use]
 pub fn cancels_echo(sound: &Sound) -> bool {
-    sound.echo_cancel && sound.source == SoundSource::Alsa && sound.sink == SoundSink::Alsa
+    let pair = (sound.source, sound.sink);
+    sound.echo_cancel
+        && matches!(pair, (SoundSource::Alsa, SoundSink::Alsa) | (SoundSource::Tone, SoundSink::Fake))
 }
 
 /// Opens the microphone; Opus pours from `outlet` while media is to be sent.
@@ -169,8 +171,13 @@ impl Speaker {
         let filter = pipe::filter(&raw())?;
         let convert = pipe::make("audioconvert", &[])?;
         let resample = pipe::make("audioresample", &[])?;
-        let sink = pipe::make("alsasink", &[("buffer-time", "80000"), ("latency-time", "10000")])?;
-        sink.set_property("device", &sound.playback);
+        let sink = if sound.sink == SoundSink::Fake {
+            pipe::make("fakesink", &[("sync", "true")])?
+        } else {
+            let sink = pipe::make("alsasink", &[("buffer-time", "80000"), ("latency-time", "10000")])?;
+            sink.set_property("device", &sound.playback);
+            sink
+        };
         tell_first(&sink, inbox, origin);
         if cancels_echo(sound) {
             plugins::load("webrtcdsp")?;

@@ -145,7 +145,7 @@ def peer(work, server, room, env):
 
 def run_kiosk(work, server, room, env):
     other = peer(work, server, room, env)
-    ours = Kiosk(work, f"kiosk-{room}", server, room, "window", "[sound]\necho_cancel = true\n", env)
+    ours = Kiosk(work, f"kiosk-{room}", server, room, "window", '[sound]\nsink = "fake"\necho_cancel = true\n', env)
     ours.until("idle")
     time.sleep(3)
     idle = pss_mib(ours.pids())
