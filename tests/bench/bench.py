@@ -188,7 +188,7 @@ def run_chromium(playwright, work, server, room, env, marked):
     page.goto(f"{server}#userID={info['userID']}&userSig={info['userSig']}&lang=en")
     button = page.locator(f'[data-room-id="{room}"] [data-answer]')
     button.wait_for(timeout=15000)
-    offset = min((time.monotonic() * 1000 - page.evaluate("performance.now()") for _ in range(20)), key=abs)
+    offset = clock_offset(page)
     page.evaluate("offset => { window.__monotonicOffset = offset; window.__readMarks = %s; }" % str(marked).lower(), offset)
     time.sleep(3)
     button.click()
@@ -212,6 +212,17 @@ def run_chromium(playwright, work, server, room, env, marked):
     context.close()
     other.end()
     return result
+
+
+def clock_offset(page):
+    """CLOCK_MONOTONIC minus the page's performance.now(), ms, from the quickest of 30 questions, half its time each way."""
+    best = (float("inf"), 0.0)
+    for _ in range(30):
+        before = time.monotonic() * 1000
+        there = page.evaluate("performance.now()")
+        after = time.monotonic() * 1000
+        best = min(best, (after - before, (before + after) / 2 - there))
+    return best[1]
 
 
 def is_browser(pid, profile):
