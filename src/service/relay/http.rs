@@ -184,11 +184,14 @@ async fn open(
     body: Body,
 ) -> Result<Response, Problem> {
     let token = bearer(headers);
-    let user = match role {
-        Role::Publisher => shared.gate.may_publish(token, stream, query),
-        Role::Player => shared.gate.may_play(token, stream, query),
-    }
-    .map_err(|r| refused(&r, stream))?;
+    let ask = || {
+        match role {
+            Role::Publisher => shared.gate.may_publish(token, stream, query),
+            Role::Player => shared.gate.may_play(token, stream, query),
+        }
+        .map_err(|r| refused(&r, stream))
+    };
+    let user = ask()?;
     if !is_type(headers, SDP) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -208,6 +211,8 @@ async fn open(
         return Err(nobody());
     }
     let offer = text(body, MAX_SDP).await?;
+    // The body may have taken its time, and the right may have ended meanwhile.
+    ask()?;
     let now = Instant::now();
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let plan = Plan::make(&offer, role)?;
