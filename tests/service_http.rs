@@ -80,7 +80,7 @@ async fn a_second_login_ends_the_first_token() {
     let second = service.member("a").await;
     assert_eq!(first.code("get_push_url", json!({ "userID": "a" })).await, 7);
     assert_eq!(second.code("get_push_url", json!({ "userID": "a" })).await, 0);
-    assert_eq!(socket.closed().await, 4007);
+    assert_eq!(socket.closed().await, 4008);
     assert!(first.try_socket().await.is_err());
 }
 

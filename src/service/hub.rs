@@ -23,8 +23,10 @@ pub enum CloseReason {
     TooSlow,
     /// The user opened another socket.
     Replaced,
-    /// The token was replaced, has run out, or its user logged out.
+    /// The token has run out, or its user logged out.
     TokenVoid,
+    /// The user logged in again, which replaced the token.
+    LoggedInElsewhere,
 }
 
 impl CloseReason {
@@ -36,6 +38,7 @@ impl CloseReason {
             Self::TooSlow => (1013, "too slow, come back and resume"),
             Self::Replaced => (4001, "replaced by a newer socket of this user"),
             Self::TokenVoid => (4007, "the token is no longer valid, log in again"),
+            Self::LoggedInElsewhere => (4008, "this user logged in again, which ended this token"),
         }
     }
 }

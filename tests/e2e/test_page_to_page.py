@@ -151,7 +151,9 @@ def test_the_ticket_of_a_portal_is_cleared_from_the_address(clerks):
 
 
 def test_the_older_of_two_pages_of_one_user_gives_way(clerks, service):
-    older, newer = clerks("clerk-anna").sign_in(), clerks("clerk-anna").sign_in()
+    older = clerks("clerk-anna").sign_in()
+    until("the older page's message socket", lambda: service.metrics()["message_sockets"] == 1, 10, older, service)
+    newer = clerks("clerk-anna").sign_in()
     older.until_screen("login")
     until("the older page to say why", lambda: "another page" in older.page.inner_text("#login-error"), 5, older)
     hold(3)

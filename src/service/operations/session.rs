@@ -50,7 +50,7 @@ pub(in super::super) fn login(office: &Office, query: &QueryFields, source: IpAd
     }
     let token = random::hex::<16>().map_err(|e| Refused::new(-1, format!("no random bytes: {e}")))?;
     let issued = office.with(|state, now| {
-        state.hub.close(user, CloseReason::TokenVoid);
+        state.hub.close(user, CloseReason::LoggedInElsewhere);
         state.tokens.issue(now, user, &token)
     });
     issued.ok_or_else(|| Refused::new(code::TOO_MANY, "too many users are logged in"))?;

@@ -7,8 +7,9 @@ const LONGEST_RETRY_MS = 8000;
 const OPEN_LIMIT_MS = 8000;
 const ACK_LIMIT_MS = 8000;
 const REMEMBERED_EVENTS = 200;
-// RoomService closes with this when the token was replaced or has run out.
+// RoomService closes with these when the token has run out, and when a newer login of the same user replaced it.
 const CLOSED_TOKEN_VOID = 4007;
+const CLOSED_LOGGED_IN_ELSEWHERE = 4008;
 
 /** One member's message socket. */
 export class MessageSocket {
@@ -27,7 +28,8 @@ export class MessageSocket {
 
   /**
    * `address()` gives the current address. Handlers: `event(frame)` for everything of a room, `rooms()`, `gap(roomID)`,
-   * `state(open)`, and `refused()` when it cannot be opened, which may mean that the token is no longer good.
+   * `state(open)`, and `refused()` when it cannot be opened, which may mean that the token is no longer good,
+   * and `elsewhere()` when a newer login ended it.
    */
   constructor(address, handlers) {
     this.#address = address;
@@ -98,6 +100,7 @@ export class MessageSocket {
       clearTimeout(timer);
       if (socket !== this.#socket) return;
       this.#drop();
+      if (code === CLOSED_LOGGED_IN_ELSEWHERE) this.#handlers.elsewhere();
       this.#lost(code === CLOSED_TOKEN_VOID);
     };
   }

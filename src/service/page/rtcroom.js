@@ -189,7 +189,12 @@ export class RtcRoom {
 
   #openMessages() {
     const weapp = this.#weapp;
-    this.#im = new MessageSocket(() => weapp.imAddress, {
+    let tokenOfSocket = '';
+    const address = () => {
+      tokenOfSocket = weapp.token;
+      return weapp.imAddress;
+    };
+    this.#im = new MessageSocket(address, {
       event: (frame) => this.#roomEvent(frame),
       rooms: () => this.#tell('onRoomListChange'),
       gap: (roomID) => this.#seat?.roomID === roomID && this.#seat.refresh(),
@@ -200,6 +205,10 @@ export class RtcRoom {
         this.#tell('onRoomListChange');
       },
       refused: () => this.#checkToken(weapp),
+      // Our own renewal ends the old socket in the same way, and is no reason to give way.
+      elsewhere: () => {
+        if (weapp === this.#weapp && weapp.token === tokenOfSocket && !weapp.renewing) this.#tell('onLoggedOut', weapp.elsewhere());
+      },
     });
   }
 

@@ -99,13 +99,23 @@ export class Weapp {
     await this.#renewing;
   }
 
+  /** Whether a new token is being fetched. */
+  get renewing() {
+    return this.#renewing !== null;
+  }
+
+  /** The error of a page that gives way to a newer one. */
+  elsewhere() {
+    const error = new RoomError(CODE.REFUSED, 'this user has logged in somewhere else');
+    error.elsewhere = true;
+    return error;
+  }
+
   async #renew() {
     const now = Date.now();
     this.#renewals = this.#renewals.filter((at) => now - at < RENEWALS_WITHIN_MS);
     if (this.#renewals.length >= RENEWALS_ALLOWED) {
-      const error = new RoomError(CODE.REFUSED, 'this user logs in somewhere else again and again');
-      error.elsewhere = true;
-      throw error;
+      throw this.elsewhere();
     }
     await this.login();
     this.#renewals.push(now);
