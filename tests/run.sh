@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs everything; 45 minutes at the most on two cores, from a cold machine.
 #   tests/run.sh            all stages; a stage that fails does not stop the others
-#   tests/run.sh STAGE...   only these: style deny features units once browser
+#   tests/run.sh STAGE...   only these: style deny features yocto units once browser
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here" || exit 1
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(style deny features units once browser)
+[ ${#stages[@]} -gt 0 ] || stages=(style deny features yocto units once browser)
 
 cargo=$(boards/setup.sh build run test | tail -n 1) || exit 1
 PATH="$(dirname "$cargo"):$PATH"
@@ -55,6 +55,17 @@ features() { # each half without the other's crates
     return $wrong
 }
 
+yocto() { # the layer's style, and bitbake's own parser; what it says is checked by tests/yocto_recipe.rs
+    local venv=$here/tests/yocto/.venv
+    if [ ! -x "$venv/bin/oelint-adv" ]; then
+        /usr/bin/python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r tests/yocto/requirements.txt || return 1
+    fi
+    # homepageping asks the network; inconspaces dislikes the format in which bitbake itself writes crates.inc.
+    "$venv/bin/oelint-adv" --quiet --relpaths --mode all --release wrynose --hide info \
+        --suppress oelint.vars.homepageping --suppress oelint.vars.inconspaces -- yocto/meta-rtcroom-kiosk/recipes-*/*/*.bb &&
+        "$venv/bin/python" tests/yocto/parse.py
+}
+
 units() { "$cargo" test --release --locked --no-fail-fast; }
 
 once() {
@@ -75,7 +86,7 @@ browser() {
 failed=0
 summary=
 for stage in "${stages[@]}"; do
-    case $stage in style | deny | features | units | once | browser) ;; *) echo "no stage '$stage'"; exit 2 ;; esac
+    case $stage in style | deny | features | yocto | units | once | browser) ;; *) echo "no stage '$stage'"; exit 2 ;; esac
     echo "=== $stage"
     begin=$SECONDS
     if "$stage"; then outcome=passed; else outcome=FAILED; failed=1; fi
