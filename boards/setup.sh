@@ -3,6 +3,7 @@
 #   boards/setup.sh build   a C compiler, the -dev packages and, where none is new enough, a Rust toolchain
 #   boards/setup.sh run     the GStreamer plugins and fonts that the simulator and kiosks use
 #   boards/setup.sh test    what tests/run.sh needs besides: a browser, an X server, Python
+#   boards/setup.sh board   the virtual board of tests/board: QEMU from backports, and what makes its disk
 # Several words may be given. Prints the cargo to use on its last line.
 set -euo pipefail
 
@@ -15,6 +16,9 @@ build_packages=(build-essential pkg-config libssl-dev libasound2-dev libclang-de
 run_packages=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-nice gstreamer1.0-alsa gstreamer1.0-x fonts-dejavu-core fonts-wqy-microhei curl jq ca-certificates)
 test_packages=(chromium xvfb x11-utils imagemagick tesseract-ocr python3 python3-venv openssl iproute2 procps curl jq git)
+board_packages=(kmod cpio zstd xz-utils e2fsprogs openssh-client python3 python3-venv chromium openssl)
+# Debian 12's own QEMU is too old for a Debian 12 that has another part of it from backports.
+board_backports=(qemu-system-arm qemu-user-static qemu-utils)
 
 say() { echo "setup: $*" >&2; }
 
@@ -35,33 +39,62 @@ find_cargo() {
     return 1
 }
 
-install() { # install PACKAGE...: those that are missing
-    local missing=() package
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+install() { # install [-t SUITE] PACKAGE...: those that are missing
+    local missing=() release=() package
+    if [ "${1:-}" = -t ]; then release=(-t "$2"); shift 2; fi
     for package in "$@"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    local sudo=()
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || { say "these packages are missing, install them as root: apt-get install ${missing[*]}"; exit 1; }
-        sudo=(sudo)
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+        say "these packages are missing, install them as root: apt-get install ${missing[*]}"
+        exit 1
     fi
     say "installing ${missing[*]}"
     # Always: the lists may be older than the sources.
-    "${sudo[@]}" apt-get update -q >&2
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+    as_root apt-get update -q >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${release[@]}" "${missing[@]}" >&2
+}
+
+add_backports() { # where the machine has none: from the same mirror as its Debian
+    [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = bookworm ] || return 0
+    apt-cache policy | grep -q 'n=bookworm-backports' && return 0
+    local mirror
+    mirror=$(awk '$1 == "URIs:" && $2 !~ /security/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
+    mirror=${mirror:-$(awk '$1 == "deb" && $3 == "bookworm" { print $2; exit }' /etc/apt/sources.list 2>/dev/null || true)}
+    say "adding bookworm-backports"
+    as_root tee /etc/apt/sources.list.d/rtcroom-backports.sources >/dev/null <<SOURCE
+Types: deb
+URIs: ${mirror:-http://deb.debian.org/debian}
+Suites: bookworm-backports
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+SOURCE
 }
 
 packages=()
+backports=()
 for part in "${@:-build}"; do
     case $part in
         build) packages+=("${build_packages[@]}") ;;
         run) packages+=("${run_packages[@]}") ;;
         test) packages+=("${test_packages[@]}") ;;
-        *) say "unknown part '$part': build, run or test"; exit 2 ;;
+        board) packages+=("${board_packages[@]}") backports+=("${board_backports[@]}") ;;
+        *) say "unknown part '$part': build, run, test or board"; exit 2 ;;
     esac
 done
 install "${packages[@]}"
+if [ ${#backports[@]} -gt 0 ]; then
+    add_backports
+    # The suite counts only for these; everything else stays as it is.
+    release=(-t bookworm-backports)
+    [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = bookworm ] || release=()
+    install "${release[@]}" "${backports[@]}"
+fi
 
 if ! cargo=$(find_cargo); then
     # Debian keeps a current compiler for its browsers, in 12 and 13 alike.

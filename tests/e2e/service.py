@@ -69,19 +69,20 @@ def openssl(*arguments):
 class Service:
     """One RoomService; it keeps its port when it is started again."""
 
-    def __init__(self, directory, *, roles=ROLES, advertise="127.0.0.1", extra="", names=(), asks_clients=False):
+    def __init__(self, directory, *, roles=ROLES, advertise=("127.0.0.1",), extra="", names=(), addresses=(), asks_clients=False):
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.authority = Authority(directory)
-        self.certificate, self.key = self.authority.issue("server", ["127.0.0.1", "127.0.0.2"], ["localhost", *names])
+        self.certificate, self.key = self.authority.issue("server", ["127.0.0.1", "127.0.0.2", *addresses], ["localhost", *names])
         # Clients then have to show a certificate of the same authority; so do the tests themselves.
         self.own_certificate = self.authority.issue("tester") if asks_clients else None
         self.config = directory / "roomservice.toml"
         self.log = directory / "roomservice.log"
         self.roles = roles
-        self.advertise = advertise
+        self.advertise = [advertise] if isinstance(advertise, str) else list(advertise)
         self.extra = extra
         self.port = 0
+        self.listen = "127.0.0.1"
         self.program = None
         subprocess.run([binary("roomservice"), "keygen", "--out", directory / "keys"], check=True, capture_output=True)
         self.write_config()
@@ -92,7 +93,7 @@ class Service:
 
     def write_config(self):
         self.config.write_text(f"""
-listen = "127.0.0.1:{self.port}"
+listen = "{self.listen}:{self.port}"
 sdk_app_id = {SDK_APP_ID}
 {self.extra}
 [tls]
@@ -106,7 +107,7 @@ private_key = "keys/private.pem"
 secret_file = "keys/secret.hex"
 
 [relay]
-advertise = ["{self.advertise}"]
+advertise = {json.dumps(self.advertise)}
 {self.roles}
 """)
 
