@@ -17,7 +17,7 @@ const MEND: &str = "run yocto/update.py and commit what it changes";
 const WRYNOSE_RUST: (u32, u32) = (1, 94);
 
 /// Plugins whose name is also a property's, and mostly means that.
-const ALSO_PROPERTIES: &[&str] = &["volume"];
+const ALSO_PROPERTIES: &[&str] = &["level", "volume"];
 
 #[test]
 fn the_crates_are_those_of_cargo_lock() {

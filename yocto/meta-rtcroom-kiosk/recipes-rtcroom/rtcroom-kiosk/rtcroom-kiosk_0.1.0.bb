@@ -30,7 +30,9 @@ CARGO_BUILD_FLAGS:append = " --no-default-features --features kiosk ${PACKAGECON
 # The symbols go to the -dbg package.
 export CARGO_PROFILE_RELEASE_STRIP = "none"
 
-# The v4l crate makes its bindings of linux/videodev2.h while it is built. Not ${HOST_CC_ARCH}: clang refuses some of
+# The v4l crate makes its bindings of linux/videodev2.h while it is built, with bindgen 0.65. With clang 22 that makes
+# some headers' structures opaque (rust-lang/rust-bindgen#3264); of this one it makes the same as with clang 14, which
+# was tried with libclang 22.1.4 for both ARMs. Not ${HOST_CC_ARCH}: clang refuses some of
 # gcc's -mcpu, cortex-a76.cortex-a55 among them, and the structures depend on none. On 32-bit ARM glibc's headers do ask
 # for the float ABI.
 BINDGEN_FLOAT = "${@bb.utils.contains('TUNE_FEATURES', 'callconvention-hard', '-mfloat-abi=hard', '', d)}"
@@ -117,10 +119,13 @@ RDEPENDS:${PN} = "\
     gstreamer1.0-plugins-base-opus \
     gstreamer1.0-plugins-base-pango \
     gstreamer1.0-plugins-base-videoconvertscale \
+    gstreamer1.0-plugins-base-videorate \
     gstreamer1.0-plugins-good-jpeg \
     gstreamer1.0-plugins-good-rtp \
     gstreamer1.0-plugins-good-rtpmanager \
     gstreamer1.0-plugins-good-video4linux2 \
+    gstreamer1.0-plugins-good-videocrop \
+    gstreamer1.0-plugins-good-videofilter \
     libnice \
 "
 # What the distribution or the machine may be without; the board file says which screen and which codec.
