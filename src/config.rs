@@ -9,6 +9,8 @@ use toml::{Table, Value};
 
 use crate::board::button::Button;
 use crate::board::file::{self, Board};
+use crate::credential::Credentials;
+use crate::kiosk::process::Source;
 use crate::kiosk::words::Language;
 use crate::media::protocol as media;
 use crate::room::client::{Server, User};
@@ -74,12 +76,18 @@ pub struct Config {
     pub server: Server,
     /// Who we are.
     pub user: User,
+    /// Where tickets may lie.
+    pub ticket_places: Vec<PathBuf>,
     /// The one room.
     pub room: Room,
     /// Times of a call.
     pub call: Call,
-    /// The media worker's program.
-    pub worker: PathBuf,
+    /// How to come by a media worker.
+    pub worker: Source,
+    /// Nothing was said about it: the unit may know better.
+    pub worker_is_default: bool,
+    /// Ask for a reboot when media worker after media worker fails.
+    pub reboot: bool,
     /// For the worker.
     pub media: media::Settings,
     /// The button.
@@ -128,6 +136,8 @@ impl Call {
 #[serde(deny_unknown_fields, default)]
 struct Media {
     worker: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    reboot: bool,
 }
 
 /// The file as written; the board's sections are typed here only to be checked with their lines.
@@ -207,9 +217,9 @@ fn check(path: &Path, mut file: File, board: Board, dir: &Path) -> Result<Config
             "has more than 1024 bytes",
         ));
     }
-    if file.user.dev_ticket == file.user.ticket_file.is_some() {
-        let detail = "either ticket_file or dev_ticket = true is needed, and not both";
-        return Err(value("user", "ticket_file", format!("{:?}", file.user.ticket_file), detail));
+    if file.user.dev_ticket && (file.user.ticket_file.is_some() || file.user.ticket_url.is_some()) {
+        let detail = "with dev_ticket = true there is neither ticket_file nor ticket_url";
+        return Err(value("user", "dev_ticket", "true".into(), detail));
     }
     for (key, secs) in [("waiting_secs", file.call.waiting_secs), ("alone_secs", file.call.alone_secs)] {
         if !(1..=3600).contains(&secs) {
@@ -226,16 +236,20 @@ fn check(path: &Path, mut file: File, board: Board, dir: &Path) -> Result<Config
             "have to be in rising order, above 0",
         ));
     }
-    for path in [&mut file.server.ca, &mut file.server.client_cert, &mut file.server.client_key]
-        .into_iter()
-        .chain([&mut file.user.ticket_file])
-        .flatten()
-    {
-        *path = dir.join(&path);
-    }
-    let worker = match file.media.worker {
-        Some(worker) => dir.join(worker),
-        None => std::env::current_exe().unwrap_or_default().with_file_name("kiosk-media"),
+    let credentials = Credentials::from_environment();
+    credentials.settle(dir, &mut file.server);
+    let ticket_places = credentials.ticket_places(dir, file.user.ticket_file.as_deref());
+    let worker_is_default = file.media.worker.is_none() && file.media.socket.is_none();
+    let worker = match (file.media.worker, file.media.socket) {
+        (Some(worker), None) => Source::Program(dir.join(worker)),
+        (None, Some(socket)) => Source::Socket(dir.join(socket)),
+        (None, None) => {
+            Source::Program(std::env::current_exe().unwrap_or_default().with_file_name("kiosk-media"))
+        }
+        (Some(worker), Some(_)) => {
+            let detail = "either a program or a socket of systemd's, not both";
+            return Err(value("media", "worker", worker.display().to_string(), detail));
+        }
     };
     let media = media::Settings {
         camera: board.camera,
@@ -243,15 +257,23 @@ fn check(path: &Path, mut file: File, board: Board, dir: &Path) -> Result<Config
         video: board.video,
         display: board.screen,
         local_addresses: board.local_addresses,
+        labels: media::Labels {
+            room: file.room.id.clone(),
+            user: file.user.id.clone(),
+            board: file.board.clone(),
+        },
     };
     let button = board.button;
     Ok(Config {
         language: file.language,
         server: file.server,
         user: file.user,
+        ticket_places,
         room: file.room,
         call: file.call,
         worker,
+        worker_is_default,
+        reboot: file.media.reboot,
         media,
         button,
     })

@@ -18,7 +18,7 @@
 //! | trouble | the customer sees | what is retried | given up |
 //! |---|---|---|---|
 //! | server unknown, refuses, silent | "not available", the server's name | login or probe, 0.4 to 8 s apart, scattered; a press tries at once | never |
-//! | ticket missing, expired, refused (7) | "needs service" and why | login, the ticket read anew, up to 8 s apart | never |
+//! | ticket missing, expired, refused (7) | "needs service" and why | login, the tickets read anew, up to 8 s apart and when a file changes; with `ticket_url` a new one is fetched, up to a minute apart | never |
 //! | unknown authority, TLS, wrong clock | "needs service" and why | login, up to 8 s apart | never |
 //! | room forbidden (5003) | "may not enter its room" | probe, up to 8 s apart | never |
 //! | room full (5001) | "busy" for 6 s, then idle | nothing | at once |
@@ -29,8 +29,8 @@
 //! | join not done | "connecting" | each request by itself | after 15 s, "connection lost" |
 //! | WHIP refused, silent, lost, not connected in 8 s | preview, "reconnecting" | new session, new push address, 0.25 to 3 s apart | 12 in a row |
 //! | WHEP refused (404: not there yet), lost, frozen for 5 s | "reconnecting" | new session, 0.25 to 3 s apart | never while the member is in |
-//! | worker exits | "reconnecting" | new worker at once, from the second quick end on 0.2 to 5 s apart | 6 in a call; 5 in a row idle: "needs service", still retried |
-//! | worker silent for 3 s, or frames stand still | "reconnecting" | `SIGKILL`, then as above | as above |
+//! | worker exits | "reconnecting" | new worker at once, from the second quick end on 0.2 to 5 s apart | after 3 restarts in a row the call; idle: "needs service", still retried, and rebooted when so configured |
+//! | worker silent for 3 s, or frames stand still | "reconnecting" | `SIGKILL`, or its unit's watchdog, then as above | as above |
 //! | camera, microphone, speaker broken | a sentence below the picture | by the worker itself | never |
 //! | nobody comes | "nobody can answer" for 6 s | nothing | after `waiting_secs` |
 //! | everybody left | "the other side has left" | nothing | after `alone_secs` |
@@ -53,10 +53,13 @@ pub mod driver;
 pub mod event;
 pub(crate) mod leg;
 pub(crate) mod link;
-pub(crate) mod notify;
+pub mod metrics;
+pub mod notify;
 pub(crate) mod pool;
 pub mod process;
 mod react;
+pub mod reboot;
+pub(crate) mod renew;
 pub(crate) mod seat;
 mod settle;
 pub mod status;
@@ -237,6 +240,7 @@ impl Kiosk {
             Input::Press => self.press(),
             Input::Hangup if self.state.in_call() => self.leave(End::HungUp),
             Input::Hangup => {}
+            Input::Ticket => self.link.ticket_changed(&mut self.core),
             Input::Shutdown => self.shut_down(),
             Input::Reply { id, reply } => self.reply(id, &reply),
             Input::Im { serial, news } => self.im(serial, news),
@@ -251,6 +255,24 @@ impl Kiosk {
         }
         self.advance();
         self.core.pop().unwrap_or_else(|| Output::Timeout(self.next_timeout()))
+    }
+
+    /// Whether it is known how the kiosk does, well or not: for who waits for us at boot. Offline counts.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.worker.has_answered()
+    }
+
+    /// Whether somebody is in a call, or on the way there.
+    #[must_use]
+    pub fn is_in_call(&self) -> bool {
+        self.state.in_call()
+    }
+
+    /// Whether media worker after media worker fails.
+    #[must_use]
+    pub fn has_no_worker(&self) -> bool {
+        self.worker.trouble().is_some()
     }
 
     fn press(&mut self) {
@@ -367,7 +389,12 @@ impl Kiosk {
                     self.worker_gone();
                 }
             }
-            Timer::WorkerWell => self.worker.is_well(),
+            Timer::WorkerWell => {
+                self.worker.is_well();
+                if let Some(call) = self.state.call() {
+                    call.replaced = 0;
+                }
+            }
         }
     }
 

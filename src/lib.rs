@@ -11,16 +11,20 @@
 //!
 //! # Layout
 //! - [`room`]: the wire types both sides share; with `kiosk` also the client half.
-//! - `kiosk`, `board`, `config` (feature `kiosk`): the supervisor, `kioskd`.
+//! - `kiosk`, `board`, `config`, `credential` (feature `kiosk`): the supervisor, `kioskd`.
 //! - `media` (feature `kiosk`): the media worker, `kiosk-media`.
+//! - [`journald`]: the log of all three.
 //! - `service` (feature `roomservice`): rooms, messages, relay and page, `roomservice`.
 
+pub mod journald;
 pub mod room;
 
 #[cfg(feature = "kiosk")]
 pub mod board;
 #[cfg(feature = "kiosk")]
 pub mod config;
+#[cfg(feature = "kiosk")]
+pub mod credential;
 #[cfg(feature = "kiosk")]
 pub mod kiosk;
 #[cfg(feature = "kiosk")]

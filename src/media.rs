@@ -15,7 +15,8 @@
 //! - [`encode`], [`codec`]: the encoder, and the table of codecs.
 //! - [`session`], [`publish`], [`play`], [`gcc`]: WebRTC.
 //! - [`sound`], [`screen`]: what the customer hears and sees.
-//! - [`stats`]: what is measured.
+//! - [`stats`], [`watchdog`]: what is measured, and what follows when it stands still.
+//! - [`jail`]: what the worker may not do.
 //! - [`fault`]: what tests ask to go wrong.
 //! - [`pipe`], [`outlet`], [`plugins`], [`timebase`]: how pipelines are made and joined.
 
@@ -24,6 +25,7 @@ pub mod codec;
 pub mod encode;
 pub mod fault;
 pub mod gcc;
+pub mod jail;
 pub mod line;
 pub mod mark;
 pub mod outlet;
@@ -38,4 +40,5 @@ pub mod session;
 pub mod sound;
 pub mod stats;
 pub mod timebase;
+pub mod watchdog;
 pub mod worker;

@@ -11,6 +11,10 @@ pub mod failure;
 #[cfg(feature = "kiosk")]
 pub mod im;
 #[cfg(feature = "kiosk")]
+pub mod renewal;
+#[cfg(feature = "kiosk")]
 pub mod ticket;
+#[cfg(feature = "kiosk")]
+pub mod tickets;
 #[cfg(feature = "kiosk")]
 pub mod whip;

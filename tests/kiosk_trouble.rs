@@ -108,7 +108,11 @@ fn a_wrong_configuration_names_file_line_key_and_value() {
         ("boards/simulator.toml", "boards/nowhere.toml", vec!["nowhere.toml"]),
         ("double_room", "single_room", vec!["[server] url", "single_room"]),
         ("id = \"kiosk-7\"", "id = \"\"", vec!["[user] id"]),
-        ("dev_ticket = true", "", vec!["[user] ticket_file", "dev_ticket"]),
+        (
+            "dev_ticket = true",
+            "ticket_file = \"t\"\ndev_ticket = true",
+            vec!["[user] dev_ticket", "ticket_file"],
+        ),
         ("[room]", "ca = \"nowhere.pem\"\n[room]", vec!["[server] ca", "nowhere.pem"]),
         ("[screen]", "[video]\nmin_kbps = 9000\n[screen]", vec!["min_kbps", "9000"]),
     ] {

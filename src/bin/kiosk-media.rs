@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use rtcroom_kiosk::media::{codec, line, plugins, worker};
+use rtcroom_kiosk::journald;
+use rtcroom_kiosk::media::{codec, jail, line, plugins, worker};
 
 /// The media worker of rtcroom-kiosk. It speaks JSON lines with kioskd over the socket it is given as stdin.
 #[derive(Parser)]
@@ -16,7 +17,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    journald::start();
+    if let Err(error) = jail::enter() {
+        log::warn!("the worker is not kept from making TCP connections: {error}");
+    }
     // SAFETY: nothing has started a thread yet.
     let done = unsafe { plugins::start() }.and_then(|()| {
         if arguments.inspect {

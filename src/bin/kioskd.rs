@@ -3,14 +3,17 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use rtcroom_kiosk::board::button::{self, Edges};
-use rtcroom_kiosk::config;
 use rtcroom_kiosk::kiosk::control::{self, Ask};
-use rtcroom_kiosk::kiosk::driver;
+use rtcroom_kiosk::kiosk::process::Source;
+use rtcroom_kiosk::kiosk::{driver, notify, reboot};
 use rtcroom_kiosk::room::client::Client;
+use rtcroom_kiosk::room::tickets::Tickets;
+use rtcroom_kiosk::{config, journald};
 
 /// One button, one room, one call: the supervisor of a video-call kiosk.
 #[derive(Parser)]
@@ -31,6 +34,12 @@ enum Command {
         /// Each line of standard input is a press even when it is no terminal.
         #[arg(long)]
         button_stdin: bool,
+        /// The socket at which systemd starts media workers, unless the configuration names a worker of its own.
+        #[arg(long)]
+        media_socket: Option<PathBuf>,
+        /// Where a renewed ticket is kept; $STATE_DIRECTORY, else nowhere.
+        #[arg(long)]
+        state_dir: Option<PathBuf>,
     },
     /// Press the button of the running kiosk.
     Press(Runtime),
@@ -44,6 +53,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say the running kiosk's numbers, as Prometheus text.
+    Metrics(Runtime),
+    /// Whether this board may be rebooted now: not within an hour of the last time. For kioskd-reboot.service.
+    #[command(hide = true)]
+    MayReboot,
     /// Read the configuration and the files it names, and say what is wrong with them.
     CheckConfig(Configured),
 }
@@ -78,31 +92,56 @@ const BAD_CONFIG: u8 = 2;
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let outcome = match command {
-        Command::Run { configured, runtime, button_stdin } => {
-            return run(&configured, &runtime.dir(), button_stdin);
+        Command::Run { configured, runtime, button_stdin, media_socket, state_dir } => {
+            return run(&configured, &runtime.dir(), button_stdin, media_socket, state_dir);
         }
         Command::CheckConfig(configured) => {
-            return match load(&configured) {
+            return match load(&configured, None) {
                 Ok(_) => {
                     println!("{}: ok", configured.config.display());
                     ExitCode::SUCCESS
                 }
-                Err(code) => code,
+                Err(bad) => {
+                    bad.tell();
+                    ExitCode::from(BAD_CONFIG)
+                }
             };
         }
         Command::Press(runtime) => short(&runtime.dir(), Ask::Press),
         Command::Hangup(runtime) => short(&runtime.dir(), Ask::Hangup),
+        Command::Metrics(runtime) => metrics(&runtime.dir()),
+        Command::MayReboot => may_reboot(),
         Command::Status { runtime, json } => status(&runtime.dir(), json),
     };
     report(outcome)
 }
 
-fn run(configured: &Configured, runtime_dir: &Path, button_stdin: bool) -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    let (config, client) = match load(configured) {
+fn run(
+    configured: &Configured,
+    runtime_dir: &Path,
+    button_stdin: bool,
+    media_socket: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
+) -> ExitCode {
+    let from_systemd = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+    let state_dir = state_dir.or_else(from_systemd);
+    journald::start();
+    let (mut config, client) = match load(configured, state_dir.as_deref()) {
         Ok(loaded) => loaded,
-        Err(code) => return code,
+        Err(bad) => {
+            bad.tell();
+            // It stays wrong until somebody edits it; started again at once, it would fill the log.
+            notify::stays_wrong(&bad.0);
+            return ExitCode::from(BAD_CONFIG);
+        }
     };
+    if let Some(socket) = media_socket
+        && config.worker_is_default
+    {
+        config.worker = Source::Socket(socket);
+    }
+    let labels = &config.media.labels;
+    journald::name(&[("ROOM", &labels.room), ("USER", &labels.user), ("BOARD", &labels.board)]);
     let edges = Edges::default();
     let outcome = (|| {
         // One thread: little memory, and the worker's death signal is tied to the thread that starts it.
@@ -124,15 +163,22 @@ fn run(configured: &Configured, runtime_dir: &Path, button_stdin: bool) -> ExitC
     report(outcome)
 }
 
-fn load(configured: &Configured) -> Result<(config::Config, Client), ExitCode> {
-    let bad = |error: &dyn std::fmt::Display| {
-        eprintln!("kioskd: {error}");
-        ExitCode::from(BAD_CONFIG)
-    };
+/// What is wrong with the configuration.
+struct Bad(String);
+
+impl Bad {
+    fn tell(&self) {
+        eprintln!("kioskd: {}", self.0);
+    }
+}
+
+fn load(configured: &Configured, state_dir: Option<&Path>) -> Result<(config::Config, Client), Bad> {
+    let bad = |error: &dyn std::fmt::Display| Bad(error.to_string());
     let config =
         config::load(&configured.config, configured.boards_dir.as_deref()).map_err(|error| bad(&error))?;
     let room = config.room.clone();
-    let client = Client::new(&config.server, config.user.clone(), room.id, room.info)
+    let tickets = Tickets::new(&config.user.id, config.ticket_places.clone(), state_dir);
+    let client = Client::new(&config.server, config.user.clone(), tickets, room.id, room.info)
         .map_err(|error| bad(&format!("{}: {error}", configured.config.display())))?;
     Ok((config, client))
 }
@@ -155,6 +201,23 @@ fn status(dir: &Path, json: bool) -> Result<()> {
         print!("{}", rtcroom_kiosk::kiosk::status::for_people(&status));
     }
     Ok(())
+}
+
+fn metrics(dir: &Path) -> Result<()> {
+    print!("{}", control::ask(dir, Ask::Metrics)?["text"].as_str().unwrap_or_default());
+    Ok(())
+}
+
+fn may_reboot() -> Result<()> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid for the call, and this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    let uptime = Duration::from_secs(time.tv_sec.unsigned_abs());
+    if reboot::may(uptime) {
+        println!("the kiosk asks for it and the board has been up for {} minutes", uptime.as_secs() / 60);
+        return Ok(());
+    }
+    bail!("not rebooted: this board has been up for {} minutes only", uptime.as_secs() / 60)
 }
 
 fn report(outcome: Result<()>) -> ExitCode {

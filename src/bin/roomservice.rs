@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
+use rtcroom_kiosk::journald;
 use rtcroom_kiosk::room::user_sig::Mint;
 use rtcroom_kiosk::service::clock::Now;
 use rtcroom_kiosk::service::config::{self, Config};
@@ -78,7 +79,7 @@ struct Sign {
 }
 
 fn main() -> anyhow::Result<()> {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    journald::start();
     match Arguments::parse().command {
         Command::Serve(arguments) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -44,7 +44,7 @@ pub(crate) struct Call {
     pub(crate) polling: Option<RequestId>,
     /// Something changed while the members were being fetched.
     pub(crate) dirty: bool,
-    /// The worker was replaced this often.
+    /// The worker was replaced this often in a row.
     pub(crate) replaced: u32,
 }
 

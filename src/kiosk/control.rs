@@ -1,4 +1,4 @@
-//! The control socket: `kioskd press`, `hangup` and `status` reach the running `kioskd` through it.
+//! The control socket: `kioskd press`, `hangup`, `status` and `metrics` reach the running `kioskd` through it.
 //!
 //! One JSON object a line: `{"do":"press"}` is answered by `{"ok":true,"state":"joining"}`, `{"do":"status"}` by all of
 //! [`super::status::Status`].
@@ -33,6 +33,8 @@ pub enum Ask {
     Hangup,
     /// Tells everything.
     Status,
+    /// Tells the numbers, as Prometheus text.
+    Metrics,
 }
 
 /// A question and where its answer goes.

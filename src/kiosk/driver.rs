@@ -1,5 +1,6 @@
 //! The loop around the machine: every source becomes an [`Input`], every [`Output`] is carried out.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,14 @@ use anyhow::Result;
 use serde_json::json;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::control::{self, Ask, Question};
 use super::event::{ImNews, Input, Output, Reply, Request, RequestId, WorkerNews};
 use super::process::Worker;
-use super::status::Anchor;
-use super::{Kiosk, Settings, notify};
+use super::status::{Anchor, Status};
+use super::{Kiosk, Settings, metrics, notify, reboot, renew};
 use crate::board::button::Edges;
 use crate::config::Config;
 use crate::room::client::Client;
@@ -35,6 +36,9 @@ struct Driver {
     worker: Option<Worker>,
     im: Option<JoinHandle<()>>,
     anchor: Anchor,
+    ticket: watch::Receiver<renew::View>,
+    reboot: reboot::Wish,
+    runtime_dir: PathBuf,
 }
 
 /// Runs the kiosk until SIGTERM or SIGINT, and puts everything away.
@@ -43,16 +47,38 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
     let (asks, mut questions) = mpsc::channel::<Question>(8);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let address = listener.local_addr()?;
+    let runtime_dir = address.as_pathname().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
     let controlling = tokio::spawn(control::serve(listener, asks));
-    let kiosk = Kiosk::new(settings(&config, &client), Instant::now());
+    let settings = settings(&config, &client);
+    let seed = settings.seed;
+    let kiosk = Kiosk::new(settings, Instant::now());
     let client = Arc::new(client);
-    let mut driver = Driver { kiosk, config, client, inbox, worker: None, im: None, anchor: Anchor::now() };
+    let (view, ticket) = watch::channel(renew::View::default());
+    let renewing = tokio::spawn(renew::keep(client.clone(), seed, view, inbox.clone()));
+    let mut driver = Driver {
+        kiosk,
+        config,
+        client,
+        inbox,
+        worker: None,
+        im: None,
+        anchor: Anchor::now(),
+        ticket,
+        reboot: reboot::Wish::default(),
+        runtime_dir,
+    };
     let watchdog = notify::watchdog_period();
     let mut end: Option<Instant> = None;
-    notify::ready();
+    let mut ready = false;
     driver.kiosk.handle(Input::Time, Instant::now());
     while let Some(mut until) = driver.drain() {
         notify::watchdog();
+        driver.wish_for_reboot();
+        if !ready && driver.kiosk.is_up() {
+            ready = true;
+            notify::ready();
+        }
         if let Some(period) = watchdog {
             until = until.min(Instant::now() + period);
         }
@@ -78,6 +104,7 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
         driver.kiosk.handle(input, Instant::now());
     }
     controlling.abort();
+    renewing.abort();
     Ok(())
 }
 
@@ -128,10 +155,10 @@ impl Driver {
             Output::Spawn { generation } => {
                 // The one before is gone, or hangs in the kernel; either way it is no longer ours.
                 self.worker = None;
-                match Worker::spawn(&self.config.worker, generation, self.inbox.clone()) {
+                match Worker::start(&self.config.worker, generation, self.inbox.clone()) {
                     Ok(worker) => self.worker = Some(worker),
                     Err(error) => {
-                        let reason = format!("{}: {error}", self.config.worker.display());
+                        let reason = format!("{}: {error}", self.config.worker);
                         let inbox = self.inbox.clone();
                         let input = Input::Worker { generation, news: WorkerNews::Gone { reason } };
                         tokio::spawn(async move { inbox.send(input).await });
@@ -158,10 +185,32 @@ impl Driver {
         }
     }
 
+    fn status(&self) -> Status {
+        let mut status = self.kiosk.status(self.anchor);
+        let ticket = self.ticket.borrow();
+        status.ticket.expires_unix = ticket.expires.or(status.ticket.expires_unix);
+        status.ticket.renew_unix = ticket.renew_at;
+        status.ticket.warning.clone_from(&ticket.warning);
+        status
+    }
+
+    /// Asks for a reboot when there is no other way.
+    fn wish_for_reboot(&mut self) {
+        let (broken, busy) = (self.kiosk.has_no_worker(), self.kiosk.is_in_call());
+        if self.config.reboot && self.reboot.is_due(broken, busy, Instant::now()) {
+            let path = self.runtime_dir.join(reboot::WISH);
+            log::error!("no media worker works: asking for a reboot");
+            if let Err(error) = std::fs::write(&path, "no media worker works\n") {
+                log::error!("{}: {error}", path.display());
+            }
+        }
+    }
+
     fn answer(&mut self, question: Question) {
         let now = Instant::now();
         let reply = match question.ask {
-            Ask::Status => serde_json::to_value(self.kiosk.status(self.anchor)).unwrap_or_default(),
+            Ask::Status => serde_json::to_value(self.status()).unwrap_or_default(),
+            Ask::Metrics => json!({ "ok": true, "text": metrics::text(&self.status()) }),
             Ask::Press | Ask::Hangup => {
                 let input = if question.ask == Ask::Press { Input::Press } else { Input::Hangup };
                 self.kiosk.handle(input, now);

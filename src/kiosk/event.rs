@@ -20,6 +20,8 @@ pub enum Input {
     Press,
     /// `kioskd hangup` was called: ends a call, never starts one.
     Hangup,
+    /// There may be a better ticket than before.
+    Ticket,
     /// The service manager wants us to end.
     Shutdown,
     /// What came of a request.
@@ -61,8 +63,8 @@ pub enum ImNews {
 pub enum WorkerNews {
     /// The process runs and can be told things.
     Started {
-        /// Its process id.
-        pid: u32,
+        /// Its process id, if it is a child of ours.
+        pid: Option<u32>,
     },
     /// A line.
     Said(Box<media::protocol::Event>),
@@ -164,7 +166,7 @@ pub enum Output {
         /// Comes back with its news.
         generation: Generation,
     },
-    /// End a worker process at once (`SIGKILL`).
+    /// End a worker process at once: `SIGKILL`, or its socket and the watchdog of its unit.
     Kill {
         /// Which.
         generation: Generation,

@@ -180,6 +180,14 @@ impl Link {
         }
     }
 
+    /// A ticket was put somewhere: if we are not in, it may let us in.
+    pub(crate) fn ticket_changed(&mut self, core: &mut Core) {
+        if self.login == Login::Out {
+            self.failures = 0;
+            core.timers.clear(Timer::Login);
+        }
+    }
+
     /// Finds out at once whether the server still answers.
     pub(crate) fn probe_now(&mut self, core: &mut Core) {
         core.timers.clear(Timer::Probe);

@@ -11,7 +11,7 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-/// The control socket listens and the loop runs.
+/// The button is armed, and the worker has answered or failed for all to see.
 pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
 }
@@ -34,4 +34,16 @@ pub(crate) fn watchdog() {
 /// How often [`watchdog`] is due: half of what the unit allows.
 pub(crate) fn watchdog_period() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|period| period / 2)
+}
+
+/// How long a configuration that is wrong keeps the service manager from trying again.
+const STAYS_WRONG: Duration = Duration::from_secs(10);
+
+/// Shows in `systemctl status` what keeps us from starting, and waits a while before it is tried again. By hand there is
+/// no waiting.
+pub fn stays_wrong(why: &str) {
+    if std::env::var_os("NOTIFY_SOCKET").is_some() {
+        status(why);
+        std::thread::sleep(STAYS_WRONG);
+    }
 }

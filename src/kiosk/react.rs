@@ -7,6 +7,7 @@ use super::event::{ImNews, Reply, RequestId, WorkerNews};
 use super::link::{Heard, ImHeard};
 use super::timers::Timer;
 use super::words::End;
+use super::worker::RESTARTS;
 use super::{HANGUP, Kiosk, MESSAGE_SECS, MOST_TEXT, State, leg, seat};
 use crate::media::protocol::{Command, Event, SessionId, Stats};
 use crate::room::failure::Failure;
@@ -22,8 +23,6 @@ const POLL_FAILED: Duration = Duration::from_secs(1);
 const FROZEN: Duration = Duration::from_secs(5);
 /// Publish attempts in a row that failed.
 const MOST_PUBLISH_FAILURES: u32 = 12;
-/// Workers that ended in one call.
-const MOST_REPLACED: u32 = 6;
 
 impl Kiosk {
     pub(super) fn reply(&mut self, id: RequestId, reply: &Result<Reply, Failure>) {
@@ -251,16 +250,16 @@ impl Kiosk {
         if let (true, Some(report)) = (served, &mut self.report) {
             report.recoveries += 1;
         }
-        if call.replaced >= MOST_REPLACED {
+        if call.replaced > RESTARTS {
             self.leave(End::NoMedia);
         }
     }
 
     fn worker_said(&mut self, event: Event) {
         match event {
-            Event::Ready { encoder, decoder, gstreamer } => {
+            Event::Ready { encoder, decoder, gstreamer, pid } => {
                 log::debug!("worker ready: {encoder}, {decoder}, GStreamer {gstreamer}");
-                self.worker.ready(encoder, &mut self.core);
+                self.worker.ready(encoder, pid, &mut self.core);
             }
             Event::Offer { session, sdp } => {
                 if self.worker.pool.offered(session, sdp) {

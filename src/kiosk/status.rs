@@ -91,6 +91,10 @@ pub struct Worker {
 pub struct Ticket {
     /// Unix seconds, if it could be read.
     pub expires_unix: Option<u64>,
+    /// When it is renewed by itself, unix seconds.
+    pub renew_unix: Option<u64>,
+    /// It has expired, or will soon; and what to do.
+    pub warning: Option<String>,
 }
 
 /// A call. Times are milliseconds after the press, absent while not reached.
@@ -168,7 +172,7 @@ impl Kiosk {
             lamp: self.lamp,
             messages: self.link.im_is_open(),
             worker,
-            ticket: Ticket { expires_unix: self.link.expires_unix },
+            ticket: Ticket { expires_unix: self.link.expires_unix, renew_unix: None, warning: None },
             call: self.report.as_ref().map(|report| self.call_status(report, anchor)),
             screen: words::screen(self.settings.language, &self.say(), self.broken()),
             calls: self.calls,
@@ -269,6 +273,9 @@ pub fn for_people(status: &serde_json::Value) -> String {
         text(&worker["encoder"]),
         text(&worker["restarts"]),
     );
+    if let Some(warning) = status["ticket"]["warning"].as_str() {
+        lines += &format!("{warning}\n");
+    }
     if !call.is_null() {
         lines += &format!(
             "last call: joined after {} ms, first picture after {} ms, {} others, ended: {}\n",

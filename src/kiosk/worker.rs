@@ -18,12 +18,13 @@ const SILENT_IN_CALL: Duration = Duration::from_secs(3);
 const SILENT_IDLE: Duration = Duration::from_secs(10);
 /// From `stop` to the end of the process.
 const STOP: Duration = Duration::from_millis(1500);
-/// From `SIGKILL` to the end; longer only when it sleeps in a driver. Then it is left behind.
+/// From `SIGKILL` to the end; longer only when it sleeps in a driver. Then it is left behind. Behind a socket, from
+/// letting it go to the end: as long as its unit's watchdog takes (`WatchdogSec=3`, of which most is over by then).
 const KILLED: Duration = Duration::from_secs(3);
 /// A worker that lived this long was no start-up failure.
 const WELL: Duration = Duration::from_secs(10);
-/// Ends in a row without such a life before somebody has to be told.
-const TOO_OFTEN: u32 = 5;
+/// Restarts in a row, each without such a life, before somebody has to be told.
+pub(crate) const RESTARTS: u32 = 3;
 /// Opening a camera takes up to seconds, then frames never pause this long.
 const CAMERA_OPENS: Duration = Duration::from_secs(8);
 const CAMERA_STALLS: Duration = Duration::from_secs(4);
@@ -78,6 +79,8 @@ pub(crate) struct Worker {
     phase: Phase,
     ready: bool,
     configured: bool,
+    /// This worker or one before it was ready, or failed: whoever waits for us need not any longer.
+    answered: bool,
     /// It has served a call, or begun to.
     served: bool,
     kill_told: bool,
@@ -108,6 +111,7 @@ impl Worker {
             phase: Phase::Absent,
             ready: false,
             configured: false,
+            answered: false,
             served: false,
             kill_told: false,
             capture: false,
@@ -148,6 +152,11 @@ impl Worker {
 
     pub(crate) fn is_running(&self) -> bool {
         self.phase == Phase::Running
+    }
+
+    /// Whether it is known how the worker does: one was ready, or one failed.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered
     }
 
     pub(crate) fn trouble(&self) -> Option<&Arc<str>> {
@@ -220,16 +229,18 @@ impl Worker {
         }
     }
 
-    pub(crate) fn started(&mut self, pid: u32, core: &mut Core) {
-        self.pid = Some(pid);
+    pub(crate) fn started(&mut self, pid: Option<u32>, core: &mut Core) {
+        self.pid = pid;
         if self.phase == Phase::Spawning {
             self.phase = Phase::Running;
-            core.note(&format!("media worker {} started, pid {pid}", self.generation));
+            core.note(&format!("media worker {} started", self.generation));
         }
     }
 
-    pub(crate) fn ready(&mut self, encoder: String, core: &mut Core) {
+    pub(crate) fn ready(&mut self, encoder: String, pid: u32, core: &mut Core) {
         self.ready = true;
+        self.answered = true;
+        self.pid = Some(pid);
         self.encoder = encoder;
         core.timers.clear(Timer::WorkerReady);
         core.timer(Timer::WorkerWell, WELL);
@@ -298,7 +309,7 @@ impl Worker {
             Phase::Stopping => self.kill("it does not stop", core),
             Phase::Killing => {
                 log::error!(
-                    "media worker {} survives SIGKILL, most likely in a driver; it is left behind",
+                    "media worker {} does not die, most likely in a driver; it is left behind",
                     self.generation
                 );
                 self.gone("it hangs in the kernel", core);
@@ -335,13 +346,14 @@ impl Worker {
                 );
                 core.timer(Timer::WorkerStart, wait);
             }
-            if self.quick_deaths >= TOO_OFTEN && self.trouble.is_none() {
-                log::error!("the media worker ended {TOO_OFTEN} times in a row: {why}");
+            if self.quick_deaths > RESTARTS && self.trouble.is_none() {
+                log::error!("the media worker ended after each of {RESTARTS} restarts: {why}");
                 self.trouble = Some(why.into());
             }
         }
         *self = Self {
             generation: self.generation,
+            answered: true,
             encoder: std::mem::take(&mut self.encoder),
             restarts: self.restarts,
             last_restart_reason: self.last_restart_reason.take(),

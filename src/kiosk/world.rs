@@ -390,7 +390,7 @@ impl World {
                     frames: 0,
                 };
                 if self.workers_start {
-                    let pid = 1000 + generation;
+                    let pid = Some(1000 + generation);
                     self.later(
                         20,
                         Later::Input(Input::Worker { generation, news: WorkerNews::Started { pid } }),
@@ -420,7 +420,8 @@ impl World {
         assert!(!self.worker.stopping, "told {command:?} after stop");
         match command {
             Command::Configure(_) => {
-                let event = Event::Ready { encoder: "e".into(), decoder: "d".into(), gstreamer: "g".into() };
+                let event =
+                    Event::Ready { encoder: "e".into(), decoder: "d".into(), gstreamer: "g".into(), pid: 7 };
                 let news = WorkerNews::Said(Box::new(event));
                 self.later(200, Later::Input(Input::Worker { generation, news }));
             }

@@ -1,5 +1,6 @@
 //! A play session: one member's media out of a webrtcbin, decoded, measured, shown and heard.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
@@ -225,10 +226,19 @@ fn video_out(
     // Decoders want to know profile and size beforehand.
     let parse = plugins::element("videoparsersbad", "h264parse")?;
     let decode = setup.decoder.make()?;
+    let counters = Arc::clone(&setup.counters);
+    if let Some(into) = decode.static_pad("sink") {
+        let counters = Arc::clone(&counters);
+        into.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            counters.received.fetch_add(1, Ordering::Relaxed);
+            gst::PadProbeReturn::Ok
+        });
+    }
     let (playing, inbox, screen) = (Arc::clone(playing), setup.inbox.clone(), setup.screen.clone());
     let mut known: Option<(gst::Caps, gst_video::VideoInfo)> = None;
     let raw = gst::Caps::new_empty_simple("video/x-raw");
     let sink = pipe::sink("frames", Some(&raw), move |sample| {
+        counters.decoded.fetch_add(1, Ordering::Relaxed);
         let (Some(buffer), Some(caps)) = (sample.buffer_owned(), sample.caps_owned()) else { return };
         if known.as_ref().is_none_or(|(before, _)| *before != caps) {
             known = gst_video::VideoInfo::from_caps(&caps).ok().map(|info| (caps, info));

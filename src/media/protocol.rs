@@ -137,6 +137,20 @@ pub struct Settings {
     pub display: Display,
     /// Extra local addresses to offer, `127.0.0.1` in the simulator (libnice never gathers it by itself).
     pub local_addresses: Vec<std::net::IpAddr>,
+    /// For the worker's log.
+    pub labels: Labels,
+}
+
+/// Fields of each record in the journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Labels {
+    /// The room.
+    pub room: String,
+    /// The user ID.
+    pub user: String,
+    /// The board.
+    pub board: String,
 }
 
 /// The camera and the picture wanted of it; the board file's `[camera]`.
@@ -288,6 +302,9 @@ pub enum Event {
         decoder: String,
         /// GStreamer's version.
         gstreamer: String,
+        /// The worker's process; behind a socket of systemd nothing else tells.
+        #[serde(default)]
+        pid: u32,
     },
     /// The session's fully gathered offer.
     Offer {

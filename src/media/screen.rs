@@ -64,6 +64,8 @@ struct State {
     members: BTreeMap<SessionId, (Option<Picture>, String)>,
     dirty: bool,
     broken: Option<(u32, String)>,
+    /// Since when one picture is being drawn.
+    drawing: Option<Instant>,
 }
 
 /// Whether there is anything to draw on, as far as the environment tells.
@@ -99,6 +101,7 @@ impl Screen {
                 members: BTreeMap::new(),
                 dirty: true,
                 broken: None,
+                drawing: None,
             }),
             wake: Condvar::new(),
         });
@@ -189,6 +192,13 @@ impl Screen {
         self.change(|state| state.members.remove(&session).is_some());
     }
 
+    /// How long the picture being drawn has taken so far.
+    #[must_use]
+    pub fn drawing(&self) -> Duration {
+        let since = self.0.as_ref().and_then(|shared| shared.lock().drawing);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// The output of this generation has an error.
     pub fn breaks(&self, generation: u32, detail: &str) {
         self.change(|state| {
@@ -265,7 +275,9 @@ impl Painter {
                 Err(detail) => return detail,
             };
             drawn = Instant::now();
+            self.shared.lock().drawing = Some(drawn);
             let done = window.draw(&self.timebase, |key, sheet| self.canvas.draw(key, sheet, &scene));
+            self.shared.lock().drawing = None;
             if let Err(error) = done {
                 return format!("{error:#}");
             }

@@ -20,6 +20,10 @@ pub struct Counters {
     pub encoded_bytes: AtomicU64,
     /// Frames handed to RTP while connected.
     pub sent: AtomicU64,
+    /// Frames of members handed to a decoder.
+    pub received: AtomicU64,
+    /// Frames that left one.
+    pub decoded: AtomicU64,
     /// Frames handed to the screen.
     pub drawn: AtomicU64,
     /// Whether media is to be sent.

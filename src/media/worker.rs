@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,14 @@ use super::encode::{Encoder, Keys, Slot};
 use super::line::{Reader, Writer};
 use super::outlet::Outlet;
 use super::pipe;
-use super::protocol::{Command, Event, Part, Role, SessionId, Settings, Stats};
+use super::protocol::{self, Command, Event, Part, Role, SessionId, Settings, Stats};
 use super::screen::Screen;
 use super::session::{Session, Setup};
 use super::sound::{self, Microphone, Speaker};
 use super::stats::Counters;
 use super::timebase::Timebase;
+use super::watchdog::{self, Judge, Progress};
+use crate::journald;
 
 /// How often the loop looks around by itself.
 const TICK: Duration = Duration::from_millis(250);
@@ -98,6 +100,8 @@ pub fn run(mut reader: Reader<File>, mut writer: Writer<File>) -> Result<i32> {
         None => return Ok(0),
     };
     let Command::Configure(settings) = first else { bail!("the first command is not configure: {first:?}") };
+    let protocol::Labels { room, user, board } = &settings.labels;
+    journald::name(&[("ROOM", room), ("USER", user), ("BOARD", board)]);
     let commands = inbox.clone();
     pipe::spawn("commands", move || {
         loop {
@@ -115,6 +119,7 @@ pub fn run(mut reader: Reader<File>, mut writer: Writer<File>) -> Result<i32> {
     });
     let mut worker = Worker::new(*settings, inbox)?;
     writer.send(&worker.ready()).context("kioskd does not listen")?;
+    watchdog::ready();
     let code = worker.work(&inputs, &mut writer);
     // Whatever hangs now does not keep the process.
     pipe::spawn("farewell", move || {
@@ -195,6 +200,8 @@ struct Worker {
     applied: u32,
     stall: (u64, u64, Instant),
     reported: (Instant, u64),
+    judge: Judge,
+    stuck: Option<&'static str>,
 }
 
 impl Worker {
@@ -246,6 +253,8 @@ impl Worker {
             applied: target,
             stall: (0, 0, Instant::now()),
             reported: (Instant::now(), 0),
+            judge: Judge::new(Instant::now()),
+            stuck: None,
         };
         worker.start_encoder()?;
         Ok(worker)
@@ -256,6 +265,7 @@ impl Worker {
             encoder: self.encoders[0].element.to_owned(),
             decoder: self.setup.decoder.element.to_owned(),
             gstreamer: gst::version_string().to_string(),
+            pid: std::process::id(),
         }
     }
 
@@ -283,6 +293,7 @@ impl Worker {
                         // SAFETY: ends the process at once: the codec would not let it go in good order.
                         unsafe { libc::_exit(HANGS) }
                     }
+                    self.feed_watchdog();
                     self.look_around()
                 }
                 Err(RecvTimeoutError::Disconnected) => return 0,
@@ -595,6 +606,28 @@ impl Worker {
             return false;
         }
         since.elapsed() > STALL
+    }
+
+    /// Feeds the service manager's watchdog unless something that is due stands still.
+    fn feed_watchdog(&mut self) {
+        let counters = &self.setup.counters;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let progress = Progress {
+            camera: self.capturing && self.camera.open.is_some(),
+            captured: count(&counters.captured),
+            fed: count(&counters.fed),
+            encoded: count(&counters.encoded),
+            received: count(&counters.received),
+            decoded: count(&counters.decoded),
+            drawing: self.setup.screen.drawing(),
+        };
+        let stuck = self.judge.stuck(progress, Instant::now());
+        if stuck.is_none() {
+            watchdog::feed();
+        } else if stuck != self.stuck {
+            log::error!("{} stands still; the watchdog is not fed any more", stuck.unwrap_or_default());
+        }
+        self.stuck = stuck;
     }
 
     fn look_around(&mut self) -> Vec<Event> {

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::failure::Failure;
 use super::ticket;
+use super::tickets::{MOST_TICKET, Tickets};
 use super::wire::{Kind, Pusher, Room, Status, code};
 
 /// Every request is answered within this or has failed.
@@ -25,8 +26,8 @@ const MOST_BODY: usize = 256 * 1024;
 const MOST_MESSAGE: usize = 200;
 /// Of the members of a room.
 const MOST_MEMBERS: usize = 64;
-/// A ticket file is read up to here.
-const MOST_TICKET: usize = 8 * 1024;
+/// Tickets that are tried in one login.
+const MOST_TICKETS: usize = 3;
 /// Tickets are minutes exact; a clock this far off is wrong.
 const CLOCK_TOLERANCE: u64 = 300;
 
@@ -60,8 +61,10 @@ pub struct User {
     /// As agreed with RoomService; usually empty.
     #[serde(default)]
     pub account_type: String,
-    /// The file the ticket is in, read anew at each login.
+    /// The file the ticket is in, read anew at each login; `ticket` beside `kioskd.toml` when nothing is said.
     pub ticket_file: Option<PathBuf>,
+    /// Where a new ticket is fetched when two thirds of the old one's life are over, by `GET` and with `client_cert`.
+    pub ticket_url: Option<String>,
     /// Asks the server's `get_login_info` for a ticket; only servers for development answer.
     #[serde(default)]
     pub dev_ticket: bool,
@@ -107,6 +110,7 @@ pub struct Client {
     root: String,
     kind: Kind,
     user: User,
+    tickets: Tickets,
     room_id: String,
     room_info: String,
     pub(super) secure: bool,
@@ -125,6 +129,16 @@ struct LoginInfo {
 }
 
 #[derive(Deserialize)]
+struct RenewAnswer {
+    #[serde(default)]
+    code: i32,
+    #[serde(default)]
+    message: String,
+    #[serde(rename = "userSig", default)]
+    user_sig: String,
+}
+
+#[derive(Deserialize)]
 struct PushAddress {
     #[serde(rename = "pushURL")]
     push_url: String,
@@ -135,7 +149,13 @@ struct Nothing {}
 
 impl Client {
     /// Reads the files named in `server` and makes a client; connects to nothing yet.
-    pub fn new(server: &Server, user: User, room_id: String, room_info: String) -> Result<Self, SetupError> {
+    pub fn new(
+        server: &Server,
+        user: User,
+        tickets: Tickets,
+        room_id: String,
+        room_info: String,
+    ) -> Result<Self, SetupError> {
         let wrong = |detail: &str| SetupError::Value {
             section: "server",
             key: "url",
@@ -154,8 +174,32 @@ impl Client {
             rest.strip_suffix("/weapp").ok_or_else(|| wrong("has to end in /weapp/ and the kind of room"))?;
         let root = root.to_owned();
         let secure = url.scheme() == "https";
+        if let Some(url) = &user.ticket_url {
+            let parsed = Url::parse(url).ok();
+            let near =
+                |url: &Url| url.host_str().is_some_and(|host| host == "localhost" || host == "127.0.0.1");
+            if !parsed.is_some_and(|url| url.scheme() == "https" || (url.scheme() == "http" && near(&url))) {
+                return Err(SetupError::Value {
+                    section: "user",
+                    key: "ticket_url",
+                    value: url.clone(),
+                    detail: "has to be an https:// address: whoever reads a ticket can use it".into(),
+                });
+            }
+        }
         let http = connect(server, secure)?;
-        Ok(Self { http, base, root, kind, user, room_id, room_info, secure, token: Mutex::new(None) })
+        Ok(Self {
+            http,
+            base,
+            root,
+            kind,
+            user,
+            tickets,
+            room_id,
+            room_info,
+            secure,
+            token: Mutex::new(None),
+        })
     }
 
     /// The kind of room.
@@ -180,10 +224,56 @@ impl Client {
         format!("{}/im?{}", self.root, query(&[("userID", &self.user.id)]))
     }
 
+    /// The tickets, as they lie on this board.
+    #[must_use]
+    pub fn tickets(&self) -> &Tickets {
+        &self.tickets
+    }
+
+    /// Whether tickets are asked of a server for development and never lie anywhere.
+    #[must_use]
+    pub fn has_dev_ticket(&self) -> bool {
+        self.user.dev_ticket
+    }
+
+    /// Where a new ticket is fetched.
+    #[must_use]
+    pub fn ticket_url(&self) -> Option<&str> {
+        self.user.ticket_url.as_deref()
+    }
+
     /// Logs in with the ticket as it is now; gives when it expires, if it tells.
     pub async fn login(&self) -> Result<Option<u64>, Failure> {
-        let (user_sig, file) = self.ticket().await?;
-        let expires = ticket::expires_unix(&user_sig);
+        if self.user.dev_ticket {
+            let address =
+                format!("{}/weapp/utils/get_login_info?{}", self.root, query(&[("userID", &self.user.id)]));
+            let (info, _) = exchange::<LoginInfo>("get_login_info", self.http.get(&address)).await;
+            return self.login_with(&info?.user_sig, String::from("get_login_info")).await;
+        }
+        let tickets = self.tickets.clone();
+        let found = tokio::task::spawn_blocking(move || tickets.find()).await;
+        let found =
+            found.map_err(|error| ("the ticket".to_owned(), error.to_string())).and_then(|found| found);
+        let found = found.map_err(|(file, detail)| Failure::NoTicket { file, detail })?;
+        let mut first = None;
+        for found in found.into_iter().take(MOST_TICKETS) {
+            match self.login_with(&found.user_sig, found.path.display().to_string()).await {
+                // Another ticket may be better; what is wrong is said of the one that should have been good.
+                Err(
+                    failure @ (Failure::TicketExpired { .. }
+                    | Failure::NoTicket { .. }
+                    | Failure::Code { code: code::REFUSED, .. }),
+                ) => {
+                    first.get_or_insert(failure);
+                }
+                other => return other,
+            }
+        }
+        Err(first.unwrap_or_else(|| Failure::NoTicket { file: String::new(), detail: String::new() }))
+    }
+
+    async fn login_with(&self, user_sig: &str, file: String) -> Result<Option<u64>, Failure> {
+        let expires = ticket::claims(user_sig).map(|claims| claims.expires);
         let address = format!(
             "{}/login?{}",
             self.base,
@@ -191,7 +281,7 @@ impl Client {
                 ("sdkAppID", &self.user.sdk_app_id.to_string()),
                 ("accountType", &self.user.account_type),
                 ("userID", &self.user.id),
-                ("userSig", &user_sig),
+                ("userSig", user_sig),
             ])
         );
         let request = self.http.post(&address).header("content-type", "application/json").body("{}");
@@ -213,21 +303,39 @@ impl Client {
         Ok(expires)
     }
 
-    async fn ticket(&self) -> Result<(String, String), Failure> {
-        let Some(path) = &self.user.ticket_file else {
-            let address =
-                format!("{}/weapp/utils/get_login_info?{}", self.root, query(&[("userID", &self.user.id)]));
-            let (info, _) = exchange::<LoginInfo>("get_login_info", self.http.get(&address)).await;
-            return Ok((info?.user_sig, String::from("get_login_info")));
-        };
-        let file = path.display().to_string();
-        let lost = |detail: String| Failure::NoTicket { file: file.clone(), detail };
-        let text = tokio::fs::read_to_string(path).await.map_err(|error| lost(error.to_string()))?;
-        let text = text.trim();
-        if text.is_empty() || text.len() > MOST_TICKET {
-            return Err(lost(format!("it has {} characters", text.len())));
+    /// Fetches a new ticket: the body is the userSig, or JSON with it as `userSig`.
+    pub async fn fetch_ticket(&self, url: &str) -> Result<String, Failure> {
+        const OPERATION: &str = "renewing the ticket";
+        let request = self.http.get(url).timeout(TIMEOUT);
+        let mut response = request.send().await.map_err(|error| failure_of(&error))?;
+        let (host, status) = (host_of(url), response.status());
+        let body = read_body(&mut response, MOST_TICKET).await?;
+        let text = String::from_utf8_lossy(&body);
+        if !status.is_success() {
+            let (operation, status, message) = (OPERATION, status.as_u16(), cut(&text));
+            return Err(Failure::Status { operation, host, status, message, retry_after: None });
         }
-        Ok((text.to_owned(), file))
+        let user_sig = match serde_json::from_str::<RenewAnswer>(&text) {
+            Ok(RenewAnswer { code, message, .. }) if code != code::OK => {
+                return Err(Failure::Code { operation: OPERATION, code, message: cut(&message) });
+            }
+            Ok(answer) => answer.user_sig,
+            Err(_) => text.trim().to_owned(),
+        };
+        // What it says is not shown: it may be a ticket after all.
+        let nonsense = |detail: &str| Failure::Nonsense {
+            operation: OPERATION,
+            host: host.clone(),
+            detail: detail.into(),
+        };
+        match ticket::claims(&user_sig) {
+            None => Err(nonsense("it is no userSig")),
+            Some(claims) if claims.user.as_ref().is_some_and(|user| *user != self.user.id) => {
+                let other = claims.user.unwrap_or_default();
+                Err(nonsense(&format!("the ticket is for {}, not for {}", cut(&other), self.user.id)))
+            }
+            Some(_) => Ok(user_sig),
+        }
     }
 
     /// Where to publish, by WHIP.

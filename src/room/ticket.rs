@@ -7,9 +7,20 @@ use base64::Engine as _;
 /// More than any ticket; what inflates to more is none.
 const MOST: u64 = 4096;
 
-/// When `user_sig` expires, in unix seconds, if it can be read at all (section 9; v1 writes texts, v2 numbers).
+/// What a ticket says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Whose it is.
+    pub user: Option<String>,
+    /// Since when it is good, unix seconds.
+    pub issued: u64,
+    /// Until when.
+    pub expires: u64,
+}
+
+/// What `user_sig` says of itself, if it can be read at all (section 9; v1 writes texts, v2 numbers).
 #[must_use]
-pub fn expires_unix(user_sig: &str) -> Option<u64> {
+pub fn claims(user_sig: &str) -> Option<Claims> {
     let base64 = user_sig.trim().replace(['*', ' '], "+").replace('-', "/").replace('_', "=");
     let packed = base64::engine::general_purpose::STANDARD.decode(base64).ok()?;
     let mut json = Vec::new();
@@ -19,8 +30,10 @@ pub fn expires_unix(user_sig: &str) -> Option<u64> {
         let value = ticket.get(name)?;
         value.as_u64().or_else(|| value.as_str()?.parse().ok())
     };
-    let lifetime = number("TLS.expire").or_else(|| number("TLS.expire_after"))?;
-    number("TLS.time")?.checked_add(lifetime)
+    let life = number("TLS.expire").or_else(|| number("TLS.expire_after"))?;
+    let issued = number("TLS.time")?;
+    let user = ticket.get("TLS.identifier").and_then(|user| user.as_str()).map(str::to_owned);
+    Some(Claims { user, issued, expires: issued.checked_add(life)? })
 }
 
 /// Unix seconds of an HTTP date such as `Sun, 22 Nov 2026 21:41:05 GMT`.
@@ -41,8 +54,15 @@ pub fn http_date(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A ticket that nobody signed.
+    pub(crate) fn made(user: &str, time: u64, life: u64) -> String {
+        pack(&format!(
+            r#"{{"TLS.ver":"2.0","TLS.identifier":"{user}","TLS.time":{time},"TLS.expire":{life}}}"#
+        ))
+    }
 
     fn pack(json: &str) -> String {
         use std::io::Write as _;
@@ -55,6 +75,7 @@ mod tests {
 
     #[test]
     fn both_kinds_of_ticket_tell_when_they_expire() {
+        let expires_unix = |text: &str| claims(text).map(|claims| claims.expires);
         assert_eq!(expires_unix(&pack(r#"{"TLS.time":"1000","TLS.expire_after":"86400"}"#)), Some(87_400));
         assert_eq!(expires_unix(&pack(r#"{"TLS.ver":"2.0","TLS.time":1000,"TLS.expire":60}"#)), Some(1060));
         for none in ["", "x", "eJw*", &pack("[]"), &pack(r#"{"TLS.time":1}"#)] {

@@ -87,6 +87,9 @@ pub struct Tls {
     pub key: PathBuf,
     /// Who connects must show a certificate of this authority.
     pub client_ca: Option<PathBuf>,
+    /// May, not must: for kiosks with and browsers without one at the same port.
+    #[serde(default)]
+    pub client_optional: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -95,6 +98,8 @@ struct Tickets {
     public_key: Option<PathBuf>,
     private_key: Option<PathBuf>,
     secret_file: Option<PathBuf>,
+    /// Whoever shows a client certificate gets a ticket for its name, good for so many days.
+    renew_days: Option<u64>,
 }
 
 /// `[relay]`: the media port.
@@ -118,6 +123,15 @@ struct RoomSettings {
     creator_can_destroy: bool,
 }
 
+/// How tickets are renewed.
+#[derive(Debug)]
+pub struct Renew {
+    /// Makes them.
+    pub mint: Mint,
+    /// How long they are good, in seconds.
+    pub life: u64,
+}
+
 /// What the server runs with.
 #[derive(Debug)]
 pub struct Config {
@@ -135,6 +149,8 @@ pub struct Config {
     pub keys: Keys,
     /// With `--dev`: `get_login_info` gives tickets to anybody.
     pub dev_mint: Option<Mint>,
+    /// Tickets for whoever shows a client certificate.
+    pub renew: Option<Renew>,
     /// The media port.
     pub relay: Relay,
     /// Seats and times.
@@ -155,6 +171,7 @@ impl Config {
             tls: None,
             keys: Keys::default().with_public_pem(&public)?,
             dev_mint: Some(Mint::from_private_pem(&private)?),
+            renew: None,
             relay: Relay::default(),
             limits: Limits::default(),
             roles: Roles::default(),
@@ -167,6 +184,35 @@ impl Config {
         let wrong = |key, message: String| ConfigError::Value { path: path.to_owned(), key, message };
         let public = file.tickets.public_key.map(|p| base.join(p));
         let secret = file.tickets.secret_file.map(|p| base.join(p));
+        let private = file.tickets.private_key.map(|p| base.join(p));
+        let renew = match file.tickets.renew_days {
+            None => None,
+            Some(days @ 1..=3650) => {
+                if file.tls.as_ref().is_none_or(|tls| tls.client_ca.is_none()) {
+                    let cure = "renewal goes by client certificates: give [tls] client_ca";
+                    return Err(wrong("tickets.renew_days", cure.to_owned()));
+                }
+                let mint = match (&private, &secret) {
+                    (Some(path), _) => {
+                        let what = "tickets.private_key";
+                        let key = Mint::from_private_pem(&read_file(what, path)?);
+                        key.map_err(|source| ConfigError::Key { what, path: path.clone(), source })?
+                    }
+                    (None, Some(path)) => {
+                        let what = "tickets.secret_file";
+                        let text = String::from_utf8_lossy(&read_file(what, path)?).into_owned();
+                        let key = Mint::from_secret(&text);
+                        key.map_err(|source| ConfigError::Key { what, path: path.clone(), source })?
+                    }
+                    (None, None) => {
+                        let cure = "no key to sign with: give private_key (v1) or secret_file (v2)";
+                        return Err(wrong("tickets.renew_days", cure.to_owned()));
+                    }
+                };
+                Some(Renew { mint, life: days * 24 * 3600 })
+            }
+            Some(days) => return Err(wrong("tickets.renew_days", format!("{days} is not from 1 to 3650"))),
+        };
         let mut keys = Keys::default();
         if let Some(path) = public {
             let what = "tickets.public_key";
@@ -207,6 +253,7 @@ impl Config {
             cert: base.join(tls.cert),
             key: base.join(tls.key),
             client_ca: tls.client_ca.map(|p| base.join(p)),
+            client_optional: tls.client_optional,
         });
         Ok(Self {
             listen: file.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443))),
@@ -216,6 +263,7 @@ impl Config {
             tls,
             keys,
             dev_mint: None,
+            renew,
             relay: file.relay,
             limits,
             roles: Roles::new(file.roles).map_err(|message| wrong("roles", message))?,
@@ -279,6 +327,7 @@ mod tests {
                 vec!["roomservice.toml", "rooms.heartbeat_secs", "0"],
             ),
             ("sdk_app_id = 1".to_owned(), vec!["roomservice.toml", "tickets", "keygen"]),
+            (format!("{LEAST}renew_days = 30"), vec!["roomservice.toml", "tickets.renew_days", "client_ca"]),
             (format!("public_url = \"host\"\n{LEAST}"), vec!["roomservice.toml", "public_url", "host"]),
         ] {
             let error = load(&text).unwrap_err();

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::address::Addresses;
 use super::clock::Now;
+use super::config::Renew;
 use super::hub::Hub;
 use super::limits::LoginGuard;
 use super::loose::Loose;
@@ -47,6 +48,8 @@ pub struct Office {
     pub account_type: String,
     /// With `--dev`: makes tickets for anybody.
     pub dev_mint: Option<Mint>,
+    /// Tickets for whoever shows a client certificate.
+    pub renew: Option<Renew>,
     /// Who may do what.
     pub roles: Roles,
     /// A message socket holds a permit for as long as it lives.
@@ -70,6 +73,7 @@ impl Office {
             sdk_app_id: config.sdk_app_id,
             account_type: config.account_type,
             dev_mint: config.dev_mint,
+            renew: config.renew,
             roles: config.roles,
             sessions: Semaphore::new(SESSIONS_LIMIT as usize),
             relay,

@@ -10,7 +10,7 @@ use super::office::Office;
 use super::rooms::RoomName;
 use crate::room::wire::{Kind, code};
 
-pub(super) use session::{authenticate, dev_ticket, login, logout};
+pub(super) use session::{authenticate, dev_ticket, login, logout, renew_ticket};
 
 /// The longest user ID. The clients' own limit is 32.
 pub(super) const USER_ID_LIMIT: usize = 64;

@@ -32,6 +32,10 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source(pub(super) SocketAddr);
 
+/// Who a connection is from, by its client certificate, put into the extensions by the server.
+#[derive(Clone, Debug)]
+pub(super) struct Peer(pub(super) Arc<str>);
+
 /// Everything RoomService answers to.
 pub(super) fn router(office: Arc<Office>, relay: Relay) -> Router {
     let gate = Arc::new(OfficeGate(Arc::clone(&office)));
@@ -53,6 +57,13 @@ async fn fallback(State(office): State<Arc<Office>>, request: Request) -> Respon
     match segments.as_slice() {
         ["weapp", "utils", "get_login_info"] => operations::dev_ticket(&office, &QueryFields::of(&parts.uri))
             .map_or_else(answer::not_found, respond),
+        // A browser shows its certificate for any page that asks; a kiosk sends no Origin.
+        ["weapp", "utils", "renew_ticket"]
+            if parts.method == Method::GET && !parts.headers.contains_key(header::ORIGIN) =>
+        {
+            let peer = parts.extensions.get::<Peer>().map(|peer| &*peer.0);
+            operations::renew_ticket(&office, peer, source(&parts)).map_or_else(answer::not_found, respond)
+        }
         ["weapp", kind, operation] => match kind_named(kind) {
             Some(kind) if parts.method == Method::POST => {
                 operate(&office, kind, operation, &parts, body).await.map_or_else(answer::not_found, respond)
@@ -75,9 +86,7 @@ async fn operate(office: &Office, kind: Kind, name: &str, parts: &Parts, body: B
     let query = QueryFields::of(&parts.uri);
     match name {
         "login" => {
-            let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-            let source = parts.extensions.get::<Source>().map_or(nobody, |source| source.0.ip());
-            return Some(operations::login(office, &query, source));
+            return Some(operations::login(office, &query, source(parts)));
         }
         "logout" => return Some(operations::logout(office, &query, &parts.headers)),
         _ => {}
@@ -92,6 +101,11 @@ async fn operate(office: &Office, kind: Kind, name: &str, parts: &Parts, body: B
         operation(&Call { office, kind, user: &user, fields: &fields, base: &base })
     };
     Some(outcome.await)
+}
+
+fn source(parts: &Parts) -> IpAddr {
+    let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    parts.extensions.get::<Source>().map_or(nobody, |source| source.0.ip())
 }
 
 async fn read(body: Body) -> Result<Bytes, Refused> {

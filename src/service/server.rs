@@ -25,7 +25,7 @@ use super::clock::Now;
 use super::config::Config;
 use super::office::Office;
 use super::relay::{Relay, RelayConfig};
-use super::routes::{self, Source};
+use super::routes::{self, Peer, Source};
 use super::slots::Slots;
 use super::tls;
 
@@ -145,9 +145,12 @@ async fn serve(
     // Small answers and message frames must not wait for more.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => talk(stream, source, router, stopping).await,
+        None => talk(stream, source, None, router, stopping).await,
         Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
-            Ok(Ok(stream)) => talk(stream, source, router, stopping).await,
+            Ok(Ok(stream)) => {
+                let peer = tls::peer(&stream).map(|name| Peer(name.into()));
+                talk(stream, source, peer, router, stopping).await;
+            }
             Ok(Err(e)) => log::info!("TLS handshake with {source} ended: {e}"),
             Err(_) => log::info!("TLS handshake with {source} took too long"),
         },
@@ -157,11 +160,15 @@ async fn serve(
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     source: SocketAddr,
+    peer: Option<Peer>,
     router: Router,
     mut stopping: watch::Receiver<()>,
 ) {
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Source(source));
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
+        }
         router.clone().oneshot(request.map(Body::new))
     });
     let connection = http1::Builder::new()

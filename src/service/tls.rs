@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use openssl::nid::Nid;
+use openssl::x509::X509;
 use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -49,12 +51,33 @@ pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, TlsError> {
                 roots.add(certificate).map_err(|e| bad("tls.client_ca", path, &e))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = if tls.client_optional { verifier.allow_unauthenticated() } else { verifier };
             builder.with_client_cert_verifier(verifier.build().map_err(|e| bad("tls.client_ca", path, &e))?)
         }
     };
     let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Who the other end is, by a certificate that was checked against `tls.client_ca`: the subject's common name, or else
+/// its only DNS name.
+pub fn peer<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Option<String> {
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    name(certificate)
+}
+
+fn name(der: &[u8]) -> Option<String> {
+    let certificate = X509::from_der(der).ok()?;
+    let mut names = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
+    if let Some(name) = names.next() {
+        // Two names are no name.
+        let only = names.next().is_none();
+        return name.data().to_string().ok().filter(|_| only);
+    }
+    let others = certificate.subject_alt_names()?;
+    let mut names = others.iter().filter_map(|name| name.dnsname());
+    names.next().filter(|_| names.next().is_none()).map(str::to_owned)
 }
 
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

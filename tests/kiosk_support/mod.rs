@@ -90,7 +90,12 @@ impl Kiosk {
     }
 
     pub fn start_text(text: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), text, &[])
+    }
+
+    /// In a directory that may hold files of the test's, and with these variables.
+    pub fn start_in(dir: tempfile::TempDir, text: &str, variables: &[(&str, &str)]) -> Self {
+        std::fs::create_dir_all(dir.path().join("state")).unwrap();
         let config = dir.path().join("kioskd.toml");
         std::fs::write(&config, text).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_kioskd"))
@@ -98,6 +103,9 @@ impl Kiosk {
             .arg(&config)
             .arg("--runtime-dir")
             .arg(dir.path().join("run"))
+            .arg("--state-dir")
+            .arg(dir.path().join("state"))
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stderr(std::fs::File::create(dir.path().join("log")).unwrap())
             .spawn()
@@ -114,6 +122,10 @@ impl Kiosk {
 
     pub fn pid(&self) -> u64 {
         self.child.id().into()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     pub fn runtime_dir(&self) -> PathBuf {
@@ -184,6 +196,13 @@ impl Kiosk {
             };
             (now.0 >= frames + 10 && now.1 >= loud + 200).then_some(())
         });
+    }
+
+    /// Ends it, and starts it in the same directory with another configuration.
+    pub fn again(mut self, text: &str) -> Self {
+        self.terminate();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        Self::start_in(dir, text, &[])
     }
 
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {

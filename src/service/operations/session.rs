@@ -93,6 +93,24 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// A fresh ticket for the user a client certificate names; `None` where that is off.
+pub(in super::super) fn renew_ticket(office: &Office, peer: Option<&str>, source: IpAddr) -> Option<Outcome> {
+    let renew = office.renew.as_ref()?;
+    let Some(user) = peer else {
+        return Some(Err(refused("a ticket is renewed over a client certificate, and none was shown")));
+    };
+    if user.is_empty() || user.len() > USER_ID_LIMIT || user.chars().any(char::is_control) {
+        return Some(Err(refused("the name in the client certificate is no user ID")));
+    }
+    if !office.with(|state, now| state.guard.admit(now, source, user)) {
+        return Some(Err(Refused::new(code::TOO_MANY, "too many tickets, try again in a few seconds")));
+    }
+    let ticket = renew.mint.mint(user, office.sdk_app_id, Now::read().unix(), renew.life);
+    log::info!("{user} got a new ticket, from {source}");
+    let ticket = ticket.map_err(|error| Refused::new(-1, error.to_string()));
+    Some(ticket.and_then(|user_sig| success(json!({ "userID": user, "userSig": user_sig }))))
+}
+
 /// A ticket for anybody; `None` where that is off.
 pub(in super::super) fn dev_ticket(office: &Office, query: &QueryFields) -> Option<Outcome> {
     let mint = office.dev_mint.as_ref()?;
