@@ -191,10 +191,10 @@ pub fn load(path: &Path, boards_dir: Option<&Path>) -> Result<Config, Error> {
         message: error.message().to_owned(),
         text: "laid over the board file".into(),
     })?;
-    check(path, file, board, dir)
+    check(path, file, board, &board_path, dir)
 }
 
-fn check(path: &Path, mut file: File, board: Board, dir: &Path) -> Result<Config, Error> {
+fn check(path: &Path, mut file: File, board: Board, board_path: &Path, dir: &Path) -> Result<Config, Error> {
     let value = |section, key, value: String, detail: &str| Error::Value {
         path: path.into(),
         section,
@@ -260,7 +260,7 @@ fn check(path: &Path, mut file: File, board: Board, dir: &Path) -> Result<Config
         labels: media::Labels {
             room: file.room.id.clone(),
             user: file.user.id.clone(),
-            board: file.board.clone(),
+            board: board_path.file_stem().map(|name| name.to_string_lossy().into()).unwrap_or_default(),
         },
     };
     let button = board.button;

@@ -31,6 +31,7 @@
 //! | WHEP refused (404: not there yet), lost, frozen for 5 s | "reconnecting" | new session, 0.25 to 3 s apart | never while the member is in |
 //! | worker exits | "reconnecting" | new worker at once, from the second quick end on 0.2 to 5 s apart | after 3 restarts in a row the call; idle: "needs service", still retried, and rebooted when so configured |
 //! | worker silent for 3 s, or frames stand still | "reconnecting" | `SIGKILL`, or its unit's watchdog, then as above | as above |
+//! | `kioskd` itself killed in a call | "reconnecting" for a second or two | it is started again and goes back into the call | after twice |
 //! | camera, microphone, speaker broken | a sentence below the picture | by the worker itself | never |
 //! | nobody comes | "nobody can answer" for 6 s | nothing | after `waiting_secs` |
 //! | everybody left | "the other side has left" | nothing | after `alone_secs` |
@@ -60,6 +61,7 @@ pub mod process;
 mod react;
 pub mod reboot;
 pub(crate) mod renew;
+pub(crate) mod resume;
 pub(crate) mod seat;
 mod settle;
 pub mod status;

@@ -29,6 +29,26 @@ fn a_worker_that_is_killed_or_stopped_is_replaced() {
 }
 
 #[test]
+fn a_kioskd_that_is_killed_in_a_call_goes_back_into_it_when_it_is_started_again() {
+    let server = Server::start();
+    let (mut kiosk, peer) = call(&server);
+    let text = std::fs::read_to_string(kiosk.dir.path().join("kioskd.toml")).unwrap();
+    let start = Instant::now();
+    kiosk.kill();
+    let mut kiosk = kiosk.again(&text);
+    kiosk.until_state("in_call", 20);
+    kiosk.until_media_flows(20);
+    peer.until_media_flows(20);
+    println!("kioskd killed: picture and sound are back after {:?}", start.elapsed());
+    // Ended in good order, the next start is idle and stays so.
+    kiosk.terminate();
+    let kiosk = kiosk.again(&text);
+    kiosk.until_state("idle", 20);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(kiosk.state(), "idle");
+}
+
+#[test]
 fn a_roomservice_that_is_killed_and_started_gets_its_call_back() {
     let mut server = Server::start();
     let (kiosk, peer) = call(&server);

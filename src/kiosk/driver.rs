@@ -15,7 +15,7 @@ use super::control::{self, Ask, Question};
 use super::event::{ImNews, Input, Output, Reply, Request, RequestId, WorkerNews};
 use super::process::Worker;
 use super::status::{Anchor, Status};
-use super::{Kiosk, Settings, metrics, notify, reboot, renew};
+use super::{Kiosk, Settings, metrics, notify, reboot, renew, resume};
 use crate::board::button::Edges;
 use crate::config::Config;
 use crate::room::client::Client;
@@ -71,10 +71,24 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
     let watchdog = notify::watchdog_period();
     let mut end: Option<Instant> = None;
     let mut ready = false;
+    let (mut note, resuming) = resume::Note::find(&driver.runtime_dir);
+    let mut resuming = resuming.then(|| Instant::now() + resume::GET_READY);
     driver.kiosk.handle(Input::Time, Instant::now());
     while let Some(mut until) = driver.drain() {
         notify::watchdog();
         driver.wish_for_reboot();
+        note.keep(driver.kiosk.is_in_call() && end.is_none());
+        if let Some(until) = resuming {
+            let idle = driver.kiosk.state_name() == "idle";
+            if idle || Instant::now() > until {
+                resuming = None;
+            }
+            if idle && Instant::now() <= until {
+                log::warn!("kioskd ended in a call: going back into it");
+                driver.kiosk.handle(Input::Press, Instant::now());
+                continue;
+            }
+        }
         if !ready && driver.kiosk.is_up() {
             ready = true;
             notify::ready();

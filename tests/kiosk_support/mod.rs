@@ -200,7 +200,9 @@ impl Kiosk {
 
     /// Ends it, and starts it in the same directory with another configuration.
     pub fn again(mut self, text: &str) -> Self {
-        self.terminate();
+        if !self.has_ended() {
+            self.terminate();
+        }
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
         Self::start_in(dir, text, &[])
     }
