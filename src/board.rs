@@ -1,4 +1,7 @@
-//! The board: its file, and its button. Lamp and GPIO lines join here.
+//! The board: its file, its button, its lamp and its door switch.
 
 pub mod button;
 pub mod file;
+pub mod lamp;
+pub mod line;
+pub mod tamper;

@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::board::button::Button;
-use crate::board::file::{self, Board};
+use crate::board::file::{self, Board, Impossible};
+use crate::board::lamp::Lamp;
+use crate::board::tamper::Tamper;
 use crate::credential::Credentials;
 use crate::kiosk::process::Source;
 use crate::kiosk::words::Language;
@@ -16,7 +18,8 @@ use crate::media::protocol as media;
 use crate::room::client::{Server, User};
 
 /// The parts of the board file that `kioskd.toml` may override.
-const OVERRIDES: [&str; 5] = ["camera", "sound", "video", "screen", "local_addresses"];
+const OVERRIDES: [&str; 8] =
+    ["button", "lamp", "tamper", "camera", "sound", "video", "screen", "local_addresses"];
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +95,10 @@ pub struct Config {
     pub media: media::Settings,
     /// The button.
     pub button: Button,
+    /// The lamp.
+    pub lamp: Lamp,
+    /// The door switch.
+    pub tamper: Tamper,
 }
 
 /// `[room]`.
@@ -154,6 +161,12 @@ struct File {
     call: Call,
     #[serde(default)]
     media: Media,
+    #[serde(default, rename = "button")]
+    _button: Option<Button>,
+    #[serde(default, rename = "lamp")]
+    _lamp: Option<Lamp>,
+    #[serde(default, rename = "tamper")]
+    _tamper: Option<Tamper>,
     #[serde(default, rename = "camera")]
     _camera: Option<media::Camera>,
     #[serde(default, rename = "sound")]
@@ -236,6 +249,9 @@ fn check(path: &Path, mut file: File, board: Board, board_path: &Path, dir: &Pat
             "have to be in rising order, above 0",
         ));
     }
+    board
+        .check()
+        .map_err(|Impossible { section, key, value: given, detail }| value(section, key, given, detail))?;
     let credentials = Credentials::from_environment();
     credentials.settle(dir, &mut file.server);
     let ticket_places = credentials.ticket_places(dir, file.user.ticket_file.as_deref());
@@ -263,7 +279,6 @@ fn check(path: &Path, mut file: File, board: Board, board_path: &Path, dir: &Pat
             board: board_path.file_stem().map(|name| name.to_string_lossy().into()).unwrap_or_default(),
         },
     };
-    let button = board.button;
     Ok(Config {
         language: file.language,
         server: file.server,
@@ -275,7 +290,9 @@ fn check(path: &Path, mut file: File, board: Board, board_path: &Path, dir: &Pat
         worker_is_default,
         reboot: file.media.reboot,
         media,
-        button,
+        button: board.button,
+        lamp: board.lamp,
+        tamper: board.tamper,
     })
 }
 

@@ -7,16 +7,40 @@ use heapless::Deque;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
+use super::line::Line;
+
 /// Presses between two turns of the loop. More in one turn mean nothing new: the newest are dropped.
 const EDGES: usize = 16;
 
-/// What the button is; `[button]` of the board file.
+/// `[button]` of the board file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Button {
+    /// What it is.
+    pub kind: Kind,
+    /// Its line.
+    pub gpio: Option<Line>,
+    /// Held this long, it ends a call; 0: never.
+    pub long_press_ms: u64,
+    /// Held this long, it is stuck.
+    pub stuck_ms: u64,
+}
+
+impl Default for Button {
+    fn default() -> Self {
+        Self { kind: Kind::Terminal, gpio: None, long_press_ms: 2000, stuck_ms: 10_000 }
+    }
+}
+
+/// What the button is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Button {
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
     /// Enter on the terminal, and `kioskd press`.
     #[default]
     Terminal,
+    /// A GPIO line.
+    Gpio,
 }
 
 /// The queue of presses, shared by the button's thread and the loop.

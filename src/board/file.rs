@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::button::Button;
+use super::button::{self, Button};
+use super::lamp::{self, Lamp};
+use super::line::Line;
+use super::tamper::Tamper;
 use crate::media::protocol::{Camera, Display, Sound, Video};
 
-/// A board file. The media sections are also what `kioskd.toml` may override.
+/// A board file. All but the name is also what `kioskd.toml` may override.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Board {
@@ -16,6 +19,10 @@ pub struct Board {
     pub name: String,
     /// The button.
     pub button: Button,
+    /// The lamp.
+    pub lamp: Lamp,
+    /// The door switch.
+    pub tamper: Tamper,
     /// The camera.
     pub camera: Camera,
     /// Microphone and speaker.
@@ -26,6 +33,67 @@ pub struct Board {
     pub screen: Display,
     /// Extra local addresses to offer.
     pub local_addresses: Vec<IpAddr>,
+}
+
+/// A value that is well-formed and impossible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Impossible {
+    /// The section.
+    pub section: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// The value.
+    pub value: String,
+    /// What is wrong.
+    pub detail: &'static str,
+}
+
+impl Board {
+    /// What is impossible about button, lamp and door switch.
+    pub fn check(&self) -> Result<(), Impossible> {
+        let button_is_gpio = self.button.kind == button::Kind::Gpio;
+        line("button", "button.gpio", button_is_gpio, self.button.gpio.as_ref(), false)?;
+        line("lamp", "lamp.gpio", self.lamp.kind == lamp::Kind::Gpio, self.lamp.gpio.as_ref(), true)?;
+        line(
+            "tamper",
+            "tamper.gpio",
+            self.tamper.kind == lamp::Kind::Gpio,
+            self.tamper.gpio.as_ref(),
+            false,
+        )?;
+        let (long, stuck) = (self.button.long_press_ms, self.button.stuck_ms);
+        let button = |key, value: u64, detail| {
+            Err(Impossible { section: "button", key, value: value.to_string(), detail })
+        };
+        match (long, stuck) {
+            (1..500, _) => {
+                button("long_press_ms", long, "has to be 0 (never) or at least 500: shorter is a press")
+            }
+            (30_001.., _) => button("long_press_ms", long, "nobody holds a button for more than 30000 ms"),
+            (_, ..1000 | 600_001..) => button("stuck_ms", stuck, "has to be 1000 to 600000"),
+            _ if stuck <= long => button("stuck_ms", stuck, "has to be more than long_press_ms"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn line(
+    section: &'static str,
+    table: &'static str,
+    wanted: bool,
+    line: Option<&Line>,
+    output: bool,
+) -> Result<(), Impossible> {
+    if wanted && line.is_none() {
+        let detail = "needs a table saying which line: chip, line, active_low";
+        return Err(Impossible { section, key: "kind", value: "\"gpio\"".into(), detail });
+    }
+    line.map_or(Ok(()), |line| line.check(output)).map_err(|(key, value, detail)| Impossible {
+        section: table,
+        key,
+        value,
+        detail,
+    })
 }
 
 /// Where board files are looked for, in order.
