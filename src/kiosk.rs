@@ -33,6 +33,10 @@
 //! | worker silent for 3 s, or frames stand still | "reconnecting" | `SIGKILL`, or its unit's watchdog, then as above | as above |
 //! | `kioskd` itself killed in a call | "reconnecting" for a second or two | it is started again and goes back into the call | after twice |
 //! | camera, microphone, speaker broken | a sentence below the picture | by the worker itself | never |
+//! | button's line missing, busy, forbidden | "needs service", while idle | the line, every 3 s | never |
+//! | button held for the long time | as after a hang-up: a call ends, none begins | nothing | |
+//! | button stuck | "needs service", while idle | nothing: it counts again once released | |
+//! | lamp or door switch missing, busy, forbidden | nothing | the line, every 3 s | never |
 //! | nobody comes | "nobody can answer" for 6 s | nothing | after `waiting_secs` |
 //! | everybody left | "the other side has left" | nothing | after `alone_secs` |
 //! | `delete_pusher` unanswered | nothing, idle again after 3 s | 0.3 to 2 s apart | after 60 s without heartbeat: the server has forgotten us |
@@ -41,7 +45,8 @@
 //! # What is bounded, and what happens then
 //!
 //! Outputs (64): requests and levels wait for the next drain; a lost line to the worker costs the worker. Timers: a
-//! table. Button edges (16, in `board::button`): later edges of the same turn mean nothing new and are dropped. Journal
+//! table. Button and door signals (16, in `board::button`): later ones of the same turn mean nothing new and are
+//! dropped; a level so lost is said again within a second. Journal
 //! (64): the oldest entry goes. Members played (8): later ones are not shown. Resources to delete (16): the oldest is
 //! left to the server.
 
@@ -52,6 +57,7 @@ pub mod control;
 pub(crate) mod core;
 pub mod driver;
 pub mod event;
+pub(crate) mod front;
 pub(crate) mod leg;
 pub(crate) mod link;
 pub mod metrics;
@@ -81,6 +87,7 @@ use self::call::{Call, Report};
 use self::chores::Chores;
 use self::core::Core;
 use self::event::{Input, Lamp, Output};
+use self::front::Front;
 use self::link::Link;
 use self::seat::Seat;
 use self::timers::Timer;
@@ -195,6 +202,7 @@ pub struct Kiosk {
     entered_at: Instant,
     status_due: bool,
     lamp: Option<Lamp>,
+    front: Front,
     /// Why the last call ended, while the customer is told.
     notice: Option<End>,
     report: Option<Report>,
@@ -221,6 +229,7 @@ impl Kiosk {
             entered_at: now,
             status_due: true,
             lamp: None,
+            front: Front::new(),
             notice: None,
             report: None,
             calls: 0,
@@ -241,8 +250,15 @@ impl Kiosk {
             Input::Time => {}
             Input::Press => self.press(),
             Input::Hangup if self.state.in_call() => self.leave(End::HungUp),
-            Input::Hangup => {}
+            Input::LongPress if self.state.in_call() => {
+                self.core.note("the button is held: hung up");
+                self.leave(End::HungUp);
+            }
+            Input::Hangup | Input::LongPress => {}
             Input::Ticket => self.link.ticket_changed(&mut self.core),
+            Input::Stuck(stuck) => self.front.stuck(stuck, &mut self.core),
+            Input::Door { open } => self.front.door(open, &mut self.core),
+            Input::Fitting(fitting, standing) => self.front.stands(fitting, standing, &mut self.core),
             Input::Shutdown => self.shut_down(),
             Input::Reply { id, reply } => self.reply(id, &reply),
             Input::Im { serial, news } => self.im(serial, news),
@@ -259,10 +275,11 @@ impl Kiosk {
         self.core.pop().unwrap_or_else(|| Output::Timeout(self.next_timeout()))
     }
 
-    /// Whether it is known how the kiosk does, well or not: for who waits for us at boot. Offline counts.
+    /// Whether it is known how the kiosk does, well or not: for who waits for us at boot. Offline counts, and so does a
+    /// button that cannot be read: log and status say why.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.worker.has_answered()
+        self.worker.has_answered() && self.front.button.standing.is_settled()
     }
 
     /// Whether somebody is in a call, or on the way there.

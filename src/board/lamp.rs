@@ -63,6 +63,12 @@ pub enum Kind {
 pub struct Pattern(Vec<Duration>);
 
 impl Pattern {
+    /// Never lit.
+    #[must_use]
+    pub fn dark() -> Self {
+        Self(Vec::new())
+    }
+
     fn of(times: &[u64]) -> Self {
         Self(times.iter().copied().map(Duration::from_millis).collect())
     }
@@ -79,7 +85,7 @@ impl<'de> Deserialize<'de> for Pattern {
             fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Pattern, E> {
                 match word {
                     "on" => Ok(Pattern(vec![Duration::MAX])),
-                    "off" => Ok(Pattern(Vec::new())),
+                    "off" => Ok(Pattern::dark()),
                     _ => Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)),
                 }
             }
@@ -116,7 +122,7 @@ impl Player {
     /// Dark.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { pattern: Pattern(Vec::new()), since: now }
+        Self { pattern: Pattern::dark(), since: now }
     }
 
     /// Plays `pattern` from its beginning, unless it is playing.

@@ -12,11 +12,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::control::{self, Ask, Question};
-use super::event::{ImNews, Input, Output, Reply, Request, RequestId, WorkerNews};
+use super::event::{ImNews, Input, Lamp, Output, Reply, Request, RequestId, WorkerNews};
 use super::process::Worker;
 use super::status::{Anchor, Status};
 use super::{Kiosk, Settings, metrics, notify, reboot, renew, resume};
 use crate::board::button::Edges;
+use crate::board::fitting::Fitting;
+use crate::board::lamp::Pattern;
+use crate::board::light::Light;
+use crate::board::panel::{self, Panel};
+use crate::board::{self, press};
 use crate::config::Config;
 use crate::room::client::Client;
 use crate::room::failure::Failure;
@@ -26,6 +31,8 @@ use crate::room::wire::ImRequest;
 const INBOX: usize = 64;
 /// After the wish to end, the loop ends whatever happens.
 const END: Duration = Duration::from_millis(2700);
+/// The lamp's line is given up after this, lit or not.
+const LAMP_END: Duration = Duration::from_millis(200);
 
 /// What carries the outputs out.
 struct Driver {
@@ -39,6 +46,9 @@ struct Driver {
     ticket: watch::Receiver<renew::View>,
     reboot: reboot::Wish,
     runtime_dir: PathBuf,
+    edges: Edges,
+    panel: Panel,
+    light: Option<Light>,
 }
 
 /// Runs the kiosk until SIGTERM or SIGINT, and puts everything away.
@@ -54,6 +64,8 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
     let seed = settings.seed;
     let kiosk = Kiosk::new(settings, Instant::now());
     let client = Arc::new(client);
+    let light = board::open(&config.button, &config.lamp, &config.tamper, &edges)?;
+    let panel = Panel::new(&config.button, config.lamp.clone(), &config.tamper, Instant::now());
     let (view, ticket) = watch::channel(renew::View::default());
     let renewing = tokio::spawn(renew::keep(client.clone(), seed, view, inbox.clone()));
     let mut driver = Driver {
@@ -67,7 +79,11 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
         ticket,
         reboot: reboot::Wish::default(),
         runtime_dir,
+        edges,
+        panel,
+        light,
     };
+    let edges = driver.edges.clone();
     let watchdog = notify::watchdog_period();
     let mut end: Option<Instant> = None;
     let mut ready = false;
@@ -98,7 +114,8 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
         }
         let input = tokio::select! {
             Some(input) = inputs.recv() => input,
-            () = edges.next() => Input::Press,
+            // `drain` takes it.
+            () = edges.news() => Input::Time,
             Some(question) = questions.recv() => {
                 driver.answer(question);
                 continue;
@@ -119,6 +136,9 @@ pub async fn run(config: Config, client: Client, listener: UnixListener, edges: 
     }
     controlling.abort();
     renewing.abort();
+    if let Some(light) = driver.light {
+        light.put_out(LAMP_END);
+    }
     Ok(())
 }
 
@@ -142,8 +162,27 @@ fn settings(config: &Config, client: &Client) -> Settings {
 }
 
 impl Driver {
-    /// Carries out everything the machine wants; when to come back, or `None` when it is finished.
+    /// Tells the machine what was done to the panel, and carries out everything it wants; when to come back, or `None`
+    /// when it is finished.
     fn drain(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let (standings, signals) = self.edges.take();
+        for (fitting, standing) in Fitting::ALL.into_iter().zip(standings) {
+            standing.into_iter().for_each(|standing| self.panel.stands(fitting, standing));
+        }
+        signals.iter().for_each(|signal| self.panel.signal(*signal));
+        let mut until = self.carry_all_out()?;
+        while let Some(event) = self.panel.poll(now) {
+            self.kiosk.handle(input(event), now);
+            until = self.carry_all_out()?;
+        }
+        if let Some(light) = &self.light {
+            light.set(self.panel.light(now));
+        }
+        Some(self.panel.next(now).map_or(until, |at| at.min(until)))
+    }
+
+    fn carry_all_out(&mut self) -> Option<Instant> {
         loop {
             match self.kiosk.poll_output() {
                 Output::Timeout(at) => return Some(at),
@@ -191,8 +230,10 @@ impl Driver {
                     worker.tell(command);
                 }
             }
-            // The simulator's lamp is the log and `status`; GPIO joins here.
-            Output::Lamp(lamp) => log::debug!("lamp: {lamp:?}"),
+            Output::Lamp(show) => {
+                log::debug!("lamp: {show:?}");
+                self.panel.show(|lamp| pattern(lamp, show), Instant::now());
+            }
             Output::Status => {
                 notify::status(&format!("{}: {}", self.kiosk.state_name(), self.kiosk.detail()));
             }
@@ -232,6 +273,27 @@ impl Driver {
             }
         };
         let _ = question.answer.send(reply);
+    }
+}
+
+fn input(event: panel::Event) -> Input {
+    match event {
+        panel::Event::Button(press::Event::Press) => Input::Press,
+        panel::Event::Button(press::Event::LongPress) => Input::LongPress,
+        panel::Event::Button(press::Event::Stuck) => Input::Stuck(true),
+        panel::Event::Button(press::Event::Unstuck) => Input::Stuck(false),
+        panel::Event::Door { open } => Input::Door { open },
+        panel::Event::Fitting(fitting, standing) => Input::Fitting(fitting, standing),
+    }
+}
+
+fn pattern(lamp: &board::lamp::Lamp, show: Lamp) -> Option<&Pattern> {
+    match show {
+        Lamp::Idle => Some(&lamp.idle),
+        Lamp::Waiting => Some(&lamp.waiting),
+        Lamp::InCall => Some(&lamp.in_call),
+        Lamp::Trouble => Some(&lamp.trouble),
+        Lamp::Off => None,
     }
 }
 

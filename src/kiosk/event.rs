@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::board::fitting::{Fitting, Standing};
 use crate::media;
 use crate::room::failure::Failure;
 use crate::room::wire::{ImEvent, Pusher};
@@ -22,6 +23,17 @@ pub enum Input {
     Hangup,
     /// There may be a better ticket than before.
     Ticket,
+    /// The button was held for the long time: the same.
+    LongPress,
+    /// The button is held for so long that no finger does it, or was released after that.
+    Stuck(bool),
+    /// The housing was opened, or shut.
+    Door {
+        /// Whether it is open.
+        open: bool,
+    },
+    /// A part of the panel has come to work, or to be in trouble.
+    Fitting(Fitting, Standing),
     /// The service manager wants us to end.
     Shutdown,
     /// What came of a request.
@@ -186,16 +198,18 @@ pub enum Output {
     Finished,
 }
 
-/// What the lamp in the button shows.
+/// What the lamp in the button shows; the board file says how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lamp {
     /// Ready to be pressed.
-    On,
+    Idle,
     /// Somebody is being called.
-    Blink,
+    Waiting,
     /// In a call.
-    Bright,
-    /// Not usable.
+    InCall,
+    /// Not usable; the screen says why.
+    Trouble,
+    /// Getting ready, or putting a call away.
     Off,
 }

@@ -204,6 +204,7 @@ impl Kiosk {
             State::Starting => Say::Starting,
             State::Offline(failure) => Say::Trouble(Trouble::Server(failure.clone())),
             State::Fault(trouble) => Say::Trouble(trouble.clone()),
+            State::Idle if self.front.button_is_broken() => Say::NoButton,
             State::Idle => Say::Idle,
             State::Joining { again: true, .. } => Say::ComingBack,
             State::Joining { .. } => Say::Joining,
@@ -225,10 +226,12 @@ impl Kiosk {
 
     fn wanted_lamp(&self) -> Lamp {
         match &self.state {
-            State::Idle => Lamp::On,
-            State::Joining { .. } | State::Waiting { .. } => Lamp::Blink,
-            State::InCall { .. } => Lamp::Bright,
-            State::Starting | State::Offline(_) | State::Fault(_) | State::Leaving { .. } => Lamp::Off,
+            State::Idle if self.front.button_is_broken() => Lamp::Trouble,
+            State::Idle => Lamp::Idle,
+            State::Joining { .. } | State::Waiting { .. } => Lamp::Waiting,
+            State::InCall { .. } => Lamp::InCall,
+            State::Offline(_) | State::Fault(_) => Lamp::Trouble,
+            State::Starting | State::Leaving { .. } => Lamp::Off,
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Kiosk;
 use super::event::Lamp;
+use super::front::Front;
 use super::words::{self, End};
 use super::{State, call};
 use crate::media::protocol::{Part, Screen, Stats};
@@ -47,8 +48,10 @@ pub struct Status {
     pub user: String,
     /// Milliseconds in this state.
     pub since_ms: u64,
-    /// The lamp.
+    /// What the lamp shows, whether there is one or not.
     pub lamp: Option<Lamp>,
+    /// Button, lamp and door switch.
+    pub panel: Front,
     /// Whether the message socket is open.
     pub messages: bool,
     /// The media worker.
@@ -170,6 +173,7 @@ impl Kiosk {
             user: self.settings.user_id.clone(),
             since_ms: millis(Instant::now().saturating_duration_since(self.entered_at)),
             lamp: self.lamp,
+            panel: self.front.clone(),
             messages: self.link.im_is_open(),
             worker,
             ticket: Ticket { expires_unix: self.link.expires_unix, renew_unix: None, warning: None },
@@ -275,6 +279,23 @@ pub fn for_people(status: &serde_json::Value) -> String {
     );
     if let Some(warning) = status["ticket"]["warning"].as_str() {
         lines += &format!("{warning}\n");
+    }
+    let panel = &status["panel"];
+    for (name, part) in [("button", &panel["button"]), ("lamp", &panel["lamp"]), ("door", &panel["tamper"])] {
+        let standing = match part["state"].as_str() {
+            Some("absent") => continue,
+            Some("trouble") => format!("NOT WORKING: {}", text(&part["detail"])),
+            Some("armed") => text(&part["at"]),
+            _ => "being opened".into(),
+        };
+        let more = match (name, part["stuck"].as_bool(), part["open"].as_bool()) {
+            ("button", Some(true), _) => "; STUCK, ignored until it is released".into(),
+            ("lamp", ..) => format!("; shows {}", text(&status["lamp"])),
+            ("door", _, Some(true)) => "; OPEN".into(),
+            ("door", _, Some(false)) => "; shut".into(),
+            _ => String::new(),
+        };
+        lines += &format!("{name}: {standing}{more}\n");
     }
     if !call.is_null() {
         lines += &format!(

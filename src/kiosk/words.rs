@@ -58,7 +58,7 @@ impl std::fmt::Display for Trouble {
 pub enum End {
     /// The button.
     Pressed,
-    /// The control socket.
+    /// The control socket, or the button held for the long time.
     HungUp,
     /// The room was full.
     Busy,
@@ -95,6 +95,8 @@ pub enum Say {
     Starting,
     /// Press the button.
     Idle,
+    /// Everything waits for a button that does not work.
+    NoButton,
     /// Calling.
     Joining,
     /// In the room, nobody else is.
@@ -119,6 +121,11 @@ pub fn screen(language: Language, say: &Say, broken: Option<Part>) -> Screen {
     let (view, headline, detail) = match say {
         Say::Starting => (View::Idle, ["请稍候", "One moment"], ["正在准备…", "Getting ready…"]),
         Say::Idle => (View::Idle, ["请按按钮开始视频通话", "Press the button to talk to us"], ["", ""]),
+        Say::NoButton => (
+            View::Trouble,
+            ["设备需要维护，请联系工作人员", "This device needs service, please tell the staff"],
+            ["按钮无法使用", "The button does not work"],
+        ),
         Say::Joining => {
             (View::Waiting, ["正在接通…", "Connecting…"], ["再按一次可取消", "Press again to cancel"])
         }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::event::{ImNews, Input, Output, Reply, Request, RequestId, WorkerNews};
+use super::event::{ImNews, Input, Lamp, Output, Reply, Request, RequestId, WorkerNews};
 use super::words::Language;
 use super::{Kiosk, Settings};
+use crate::board::fitting::{Fitting, Standing};
 use crate::media::protocol::{Command, Event, Player, Role, SessionId, Stats};
 use crate::room::failure::Failure;
 use crate::room::wire::{ImEvent, Kind, Pusher, code};
@@ -14,6 +15,11 @@ use crate::room::wire::{ImEvent, Kind, Pusher, code};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Press,
+    LongPress,
+    Stuck,
+    Unstuck,
+    ButtonFails,
+    ButtonWorks,
     Hangup,
     ClerkJoins,
     ClerkQuits,
@@ -44,8 +50,13 @@ pub(crate) enum Act {
     OfferAgain,
 }
 
-pub(crate) const ACTS: [Act; 29] = [
+pub(crate) const ACTS: [Act; 34] = [
     Act::Press,
+    Act::LongPress,
+    Act::Stuck,
+    Act::Unstuck,
+    Act::ButtonFails,
+    Act::ButtonWorks,
     Act::Hangup,
     Act::ClerkJoins,
     Act::ClerkQuits,
@@ -142,6 +153,7 @@ pub(crate) struct World {
     pub(crate) requests: Vec<Request>,
     pub(crate) kills: u32,
     pub(crate) turns: u64,
+    pub(crate) lamp: Option<Lamp>,
 }
 
 impl World {
@@ -197,9 +209,16 @@ impl World {
             requests: Vec::new(),
             kills: 0,
             turns: 0,
+            lamp: None,
         };
         world.input(Input::Time);
+        world.button_works();
         world
+    }
+
+    fn button_works(&mut self) {
+        let standing = Standing::Armed { at: "gpiochip0, line 17".into(), follows: None };
+        self.input(Input::Fitting(Fitting::Button, standing));
     }
 
     /// A world in which the kiosk is idle.
@@ -364,7 +383,8 @@ impl World {
 
     fn output(&mut self, output: Output) {
         match output {
-            Output::Timeout(_) | Output::Lamp(_) | Output::Status => {}
+            Output::Timeout(_) | Output::Status => {}
+            Output::Lamp(lamp) => self.lamp = Some(lamp),
             Output::Request { id, request } => {
                 self.requests.push(request.clone());
                 let way = 1 + self.random(40);
@@ -568,6 +588,14 @@ impl World {
     pub(crate) fn act(&mut self, act: Act) {
         match act {
             Act::Press => self.input(Input::Press),
+            Act::LongPress => self.input(Input::LongPress),
+            Act::Stuck => self.input(Input::Stuck(true)),
+            Act::Unstuck => self.input(Input::Stuck(false)),
+            Act::ButtonFails => {
+                let standing = Standing::Trouble { detail: "GPIO chip x is not there".into() };
+                self.input(Input::Fitting(Fitting::Button, standing));
+            }
+            Act::ButtonWorks => self.button_works(),
             Act::Hangup => self.input(Input::Hangup),
             Act::ClerkJoins | Act::ClerkNewStream => {
                 self.server.count += 1;
