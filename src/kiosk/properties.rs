@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::event::{Input, Request};
+use super::event::{Input, Lamp, Request};
 use super::world::{ACTS, Act, World};
+use crate::board::fitting::{Fitting, Standing};
 use crate::media::protocol::Command;
 
 const SEC: Duration = Duration::from_secs(1);
@@ -268,4 +269,108 @@ fn days_pass_in_milliseconds_and_cost_no_login() {
         assert_eq!(world.state(), "idle");
     }
     assert_eq!(world.kiosk.link.logins, logins);
+}
+
+#[test]
+fn a_long_press_ends_whatever_call_there_is_and_never_starts_one() {
+    let mut world = World::idle();
+    world.act(Act::LongPress);
+    world.run(SEC);
+    assert_eq!((world.state(), world.kiosk.calls), ("idle", 0));
+    world.act(Act::ClerkJoins);
+    // The press that began the call, held on: joining, then in the call.
+    for wait in [100, 2000] {
+        world.act(Act::Press);
+        world.run(Duration::from_millis(wait));
+        assert!(world.kiosk.state.in_call());
+        world.act(Act::LongPress);
+        assert_eq!(world.state(), "leaving", "at once");
+        world.heal();
+        world.run(4 * SEC);
+        assert_eq!((world.state(), world.is_member(), world.capture()), ("idle", false, false));
+    }
+    assert_eq!(world.kiosk.calls, 2);
+}
+
+#[test]
+fn a_stuck_button_and_one_that_cannot_be_read_are_told_to_the_customer_until_they_work() {
+    for (breaks, heals) in [(Act::Stuck, Act::Unstuck), (Act::ButtonFails, Act::ButtonWorks)] {
+        let mut world = World::idle();
+        assert_eq!(world.lamp, Some(Lamp::Idle));
+        let told = |world: &World| {
+            let screen = world.told.iter().rev().find_map(|command| match command {
+                Command::Screen(screen) => Some(screen.detail.clone()),
+                _ => None,
+            });
+            screen.is_some_and(|detail| detail.contains("The button does not work"))
+        };
+        world.act(breaks);
+        assert!(told(&world) && world.lamp == Some(Lamp::Trouble), "{breaks:?}");
+        assert_eq!(world.state(), "idle", "the control socket still works");
+        world.act(Act::Press);
+        world.run(SEC);
+        assert_eq!(world.state(), "waiting");
+        world.act(Act::Hangup);
+        world.heal();
+        world.run(4 * SEC);
+        assert!(told(&world));
+        world.act(heals);
+        assert!(!told(&world) && world.lamp == Some(Lamp::Idle), "{heals:?}");
+    }
+}
+
+#[test]
+fn the_lamp_shows_every_state() {
+    let mut world = World::idle();
+    let mut seen = vec![world.lamp];
+    world.act(Act::Press);
+    seen.push(world.lamp);
+    world.run(SEC);
+    seen.push(world.lamp);
+    world.act(Act::ClerkJoins);
+    world.run(SEC);
+    seen.push(world.lamp);
+    world.act(Act::Hangup);
+    seen.push(world.lamp);
+    world.heal();
+    world.run(4 * SEC);
+    world.act(Act::ServerRefuses);
+    world.run(20 * SEC);
+    assert_eq!(world.state(), "offline");
+    seen.push(world.lamp);
+    world.heal();
+    world.run(20 * SEC);
+    seen.push(world.lamp);
+    let want = [Lamp::Idle, Lamp::Waiting, Lamp::Waiting, Lamp::InCall, Lamp::Off, Lamp::Trouble, Lamp::Idle];
+    assert_eq!(seen, want.map(Some));
+}
+
+#[test]
+fn the_housing_is_journalled_when_it_opens_and_when_it_is_shut_again() {
+    let mut world = World::idle();
+    let lines = |world: &World| {
+        let tamper = world.kiosk.core.journal().filter(|entry| entry.text.starts_with("tamper"));
+        tamper.map(|entry| entry.text.to_string()).collect::<Vec<_>>()
+    };
+    world.input(Input::Door { open: false });
+    assert_eq!((lines(&world).len(), world.kiosk.front.tamper.open), (0, Some(false)), "as it should be");
+    for open in [true, true, false] {
+        world.input(Input::Door { open });
+    }
+    assert_eq!(lines(&world), ["tamper: the housing was opened", "tamper: the housing was shut again"]);
+    world.input(Input::Door { open: true });
+    let standing = Standing::Trouble { detail: "gone".into() };
+    world.input(Input::Fitting(Fitting::Tamper, standing));
+    assert_eq!(world.kiosk.front.tamper.open, None, "a switch that cannot be read says nothing");
+}
+
+#[test]
+fn a_line_that_is_tried_again_in_vain_is_journalled_once() {
+    let mut world = World::idle();
+    for _ in 0..20 {
+        world.act(Act::ButtonFails);
+    }
+    let count =
+        world.kiosk.core.journal().filter(|entry| entry.text.contains("GPIO chip x is not there")).count();
+    assert_eq!(count, 1);
 }
