@@ -8,7 +8,7 @@ mod kiosk_support;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use kiosk_support::{Kiosk, Server, config_text, until};
+use kiosk_support::{Kiosk, Server, until};
 use serde_json::Value;
 
 struct Panel {
@@ -153,8 +153,10 @@ fn a_chip_that_is_missing_is_named_and_found_when_it_comes_and_the_kiosk_runs_me
     }
     kiosk.press();
     kiosk.until_state("waiting", 20);
-    kiosk.press();
+    // Sooner it would be the same impatient finger.
     std::thread::sleep(Duration::from_millis(700));
+    kiosk.press();
+    kiosk.until_state("idle", 20);
 
     panel.plug_in();
     until_button(&kiosk, "the button armed", |button| button["state"] == "armed");
