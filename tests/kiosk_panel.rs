@@ -162,6 +162,10 @@ fn a_chip_that_is_missing_is_named_and_found_when_it_comes_and_the_kiosk_runs_me
     until_button(&kiosk, "the button armed", |button| button["state"] == "armed");
     kiosk.until_state("idle", 20);
     until("the lamp to be lit", 10, || panel.is_lit().then_some(()));
+    // A button that is down when it is first looked at was not pressed.
+    until("the lines to be looked at", 10, || {
+        (kiosk.status()["panel"]["tamper"]["open"] == false).then_some(())
+    });
     panel.press(FINGER);
     kiosk.until_state("waiting", 20);
 
