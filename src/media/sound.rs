@@ -77,12 +77,13 @@ pub fn microphone(
             source.set_property("freq", f64::from(sound.tone_hz.clamp(20, 20_000)));
             vec![source]
         }
+        SoundSource::Room => anyhow::bail!("the simulated room is not there yet"),
         SoundSource::Alsa => {
             for plugin in ["alsa", "audioconvert", "audioresample"] {
                 plugins::load(plugin)?;
             }
             let source = pipe::make("alsasrc", &[("buffer-time", "100000"), ("latency-time", "10000")])?;
-            source.set_property("device", &sound.capture);
+            source.set_property("device", device(&sound.capture));
             vec![source, pipe::make("audioconvert", &[])?, pipe::make("audioresample", &[])?]
         }
     };
@@ -113,6 +114,10 @@ pub fn microphone(
     pipe.chain(&chain.iter().collect::<Vec<_>>())?;
     pipe.play(inbox, origin);
     Ok(Microphone { gate, _pipe: pipe })
+}
+
+fn device(named: &str) -> &str {
+    if named.is_empty() { "default" } else { named }
 }
 
 /// Tells when the first sound reaches an element.
@@ -175,7 +180,7 @@ impl Speaker {
             pipe::make("fakesink", &[("sync", "true")])?
         } else {
             let sink = pipe::make("alsasink", &[("buffer-time", "80000"), ("latency-time", "10000")])?;
-            sink.set_property("device", &sound.playback);
+            sink.set_property("device", device(&sound.playback));
             sink
         };
         tell_first(&sink, inbox, origin);
