@@ -50,6 +50,7 @@
 //! (64): the oldest entry goes. Members played (8): later ones are not shown. Resources to delete (16): the oldest is
 //! left to the server.
 
+pub mod arguments;
 pub(crate) mod backoff;
 pub(crate) mod call;
 pub(crate) mod chores;

@@ -10,7 +10,7 @@
 //!
 //! # Layout
 //! - [`protocol`], [`line`]: what is said to `kioskd`, and how.
-//! - [`worker`]: the loop.
+//! - [`worker`]: the loop. [`arguments`]: the command line.
 //! - [`capture`], [`picture`], [`mark`]: the camera, the test picture and what it says of itself.
 //! - [`encode`], [`codec`]: the encoder, and the table of codecs.
 //! - [`session`], [`publish`], [`play`], [`gcc`]: WebRTC.
@@ -20,6 +20,7 @@
 //! - [`fault`]: what tests ask to go wrong.
 //! - [`pipe`], [`outlet`], [`plugins`], [`timebase`]: how pipelines are made and joined.
 
+pub mod arguments;
 pub mod capture;
 pub mod codec;
 pub mod encode;

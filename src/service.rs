@@ -10,7 +10,7 @@
 //! Section numbers in comments are those of the RoomService protocol description (`rtcroom-protocol.md`).
 //!
 //! # Layout
-//! - [`server`], `slots`: bind, accept, stop. [`config`]: roomservice.toml. [`tls`], [`keys`].
+//! - [`arguments`]: the command line. [`server`], `slots`: bind, accept, stop. [`config`]: roomservice.toml. [`tls`], [`keys`].
 //! - `routes`, `cors`, `page`, `im`, `metrics`: what is at which address. [`fields`] in, [`answer`] out.
 //! - `operations`: one function an operation.
 //! - [`office`]: what they share. [`rooms`], [`tokens`], [`limits`], [`loose`], [`roles`], [`address`]: the rules; they
@@ -20,6 +20,7 @@
 
 pub mod address;
 pub mod answer;
+pub mod arguments;
 pub mod clock;
 pub mod config;
 mod cors;

@@ -2,18 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::Parser as _;
 use rtcroom_kiosk::journald;
+use rtcroom_kiosk::media::arguments::Arguments;
 use rtcroom_kiosk::media::{codec, jail, line, plugins, worker};
-
-/// The media worker of rtcroom-kiosk. It speaks JSON lines with kioskd over the socket it is given as stdin.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// Lists the encoders and decoders of the table and whether they are installed, and exits.
-    #[arg(long)]
-    inspect: bool,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

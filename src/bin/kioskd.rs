@@ -6,85 +6,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::Parser as _;
 use rtcroom_kiosk::board::button::{self, Edges};
+use rtcroom_kiosk::kiosk::arguments::{Arguments, Command, Configured};
 use rtcroom_kiosk::kiosk::control::{self, Ask};
 use rtcroom_kiosk::kiosk::process::Source;
 use rtcroom_kiosk::kiosk::{driver, notify, reboot};
 use rtcroom_kiosk::room::client::Client;
 use rtcroom_kiosk::room::tickets::Tickets;
 use rtcroom_kiosk::{config, journald};
-
-/// One button, one room, one call: the supervisor of a video-call kiosk.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Run the kiosk until SIGTERM. The log goes to stderr (RUST_LOG, default info).
-    Run {
-        #[command(flatten)]
-        configured: Configured,
-        #[command(flatten)]
-        runtime: Runtime,
-        /// Each line of standard input is a press even when it is no terminal.
-        #[arg(long)]
-        button_stdin: bool,
-        /// The socket at which systemd starts media workers, unless the configuration names a worker of its own.
-        #[arg(long)]
-        media_socket: Option<PathBuf>,
-        /// Where a renewed ticket is kept; $STATE_DIRECTORY, else nowhere.
-        #[arg(long)]
-        state_dir: Option<PathBuf>,
-    },
-    /// Press the button of the running kiosk.
-    Press(Runtime),
-    /// End the call of the running kiosk, if there is one.
-    Hangup(Runtime),
-    /// Say how the running kiosk is doing.
-    Status {
-        #[command(flatten)]
-        runtime: Runtime,
-        /// Everything, as one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Say the running kiosk's numbers, as Prometheus text.
-    Metrics(Runtime),
-    /// Whether this board may be rebooted now: not within an hour of the last time. For kioskd-reboot.service.
-    #[command(hide = true)]
-    MayReboot,
-    /// Read the configuration and the files it names, and say what is wrong with them.
-    CheckConfig(Configured),
-}
-
-#[derive(Args)]
-struct Configured {
-    /// kioskd.toml.
-    #[arg(long, default_value = "/etc/rtcroom-kiosk/kioskd.toml")]
-    config: PathBuf,
-    /// Where board files are looked for first.
-    #[arg(long)]
-    boards_dir: Option<PathBuf>,
-}
-
-#[derive(Args)]
-struct Runtime {
-    /// Where the control socket is; $RUNTIME_DIRECTORY, else /run/kioskd.
-    #[arg(long)]
-    runtime_dir: Option<PathBuf>,
-}
-
-impl Runtime {
-    fn dir(self) -> PathBuf {
-        let from_systemd = || std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
-        self.runtime_dir.or_else(from_systemd).unwrap_or_else(|| "/run/kioskd".into())
-    }
-}
 
 /// What is wrong with the configuration is for whoever wrote it: exit code 2.
 const BAD_CONFIG: u8 = 2;

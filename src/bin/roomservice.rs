@@ -2,81 +2,17 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::Parser as _;
 use rtcroom_kiosk::journald;
 use rtcroom_kiosk::room::user_sig::Mint;
+use rtcroom_kiosk::service::arguments::{Arguments, Command, Serve, Sign};
 use rtcroom_kiosk::service::clock::Now;
 use rtcroom_kiosk::service::config::{self, Config};
 use rtcroom_kiosk::service::keys;
 use rtcroom_kiosk::service::server::Server;
 use tokio::signal::unix::{SignalKind, signal};
-
-/// RoomService: rooms, messages, media relay and the clerk's page.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve until SIGTERM. The first line on stdout is the address.
-    Serve(Serve),
-    /// Make the keys userSig tickets are signed with: private.pem, public.pem (v1), secret.hex (v2).
-    Keygen {
-        /// Where to; nothing is overwritten.
-        #[arg(long)]
-        out: PathBuf,
-    },
-    /// Print a userSig ticket.
-    Sign(Sign),
-}
-
-#[derive(Args)]
-struct Serve {
-    /// roomservice.toml.
-    #[arg(long, required_unless_present = "dev")]
-    config: Option<PathBuf>,
-    /// Instead of `listen` of the configuration; port 0 takes any.
-    #[arg(long)]
-    listen: Option<SocketAddr>,
-    /// An address members are told to send media to; may be repeated.
-    #[arg(long)]
-    advertise: Vec<IpAddr>,
-    /// Loopback, plain HTTP, a key made now, tickets for anybody who asks, no roles.
-    #[arg(long, conflicts_with = "config")]
-    dev: bool,
-}
-
-#[derive(Args)]
-struct Sign {
-    /// Whose ticket.
-    #[arg(long)]
-    user: String,
-    /// Take the key and the application from roomservice.toml.
-    #[arg(long, required_unless_present = "key", conflicts_with_all = ["key", "sdk_app_id"])]
-    config: Option<PathBuf>,
-    /// A private key (PEM, v1) or a secret (v2).
-    #[arg(long, requires = "sdk_app_id")]
-    key: Option<PathBuf>,
-    /// The application.
-    #[arg(long)]
-    sdk_app_id: Option<u64>,
-    /// How long it is good.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
-    days: u64,
-    /// Only with an ECDSA key.
-    #[arg(long, conflicts_with = "v2")]
-    v1: bool,
-    /// Only with a secret.
-    #[arg(long)]
-    v2: bool,
-}
 
 fn main() -> anyhow::Result<()> {
     journald::start();
