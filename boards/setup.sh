@@ -4,6 +4,7 @@
 #   boards/setup.sh run     the GStreamer plugins and fonts that the simulator and kiosks use
 #   boards/setup.sh test    what tests/run.sh needs besides: a browser, an X server, Python
 #   boards/setup.sh board   the virtual board of tests/board: QEMU from backports, and what makes its disk
+#   boards/setup.sh cross   what boards/cross.sh needs; no cargo, it builds in a chroot of its own
 # Several words may be given. Prints the cargo to use on its last line.
 set -euo pipefail
 
@@ -17,6 +18,7 @@ run_packages=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-p
     gstreamer1.0-nice gstreamer1.0-alsa gstreamer1.0-x fonts-dejavu-core fonts-wqy-microhei curl jq ca-certificates)
 test_packages=(systemd chromium xvfb x11-utils imagemagick tesseract-ocr python3 python3-venv openssl iproute2 procps curl jq git)
 board_packages=(kmod cpio zstd xz-utils e2fsprogs openssh-client python3 python3-venv chromium openssl)
+cross_packages=(mmdebstrap debian-archive-keyring util-linux)
 # Debian 12's own QEMU is too old for a Debian 12 that has another part of it from backports.
 board_backports=(qemu-system-arm qemu-user-static qemu-utils)
 
@@ -84,7 +86,8 @@ for part in "${@:-build}"; do
         run) packages+=("${run_packages[@]}") ;;
         test) packages+=("${test_packages[@]}") ;;
         board) packages+=("${board_packages[@]}") backports+=("${board_backports[@]}") ;;
-        *) say "unknown part '$part': build, run, test or board"; exit 2 ;;
+        cross) packages+=("${cross_packages[@]}") ;;
+        *) say "unknown part '$part': build, run, test, board or cross"; exit 2 ;;
     esac
 done
 install "${packages[@]}"
@@ -96,6 +99,7 @@ if [ ${#backports[@]} -gt 0 ]; then
     install "${release[@]}" "${backports[@]}"
 fi
 
+[ "$*" != cross ] || exit 0
 if ! cargo=$(find_cargo); then
     # Debian keeps a current compiler for its browsers, in 12 and 13 alike.
     install rustc-web cargo-web
