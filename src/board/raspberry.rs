@@ -1,7 +1,11 @@
 //! Lines of a Raspberry Pi by the crate `rppal`, which works the chip's registers; everything the crate is used for is
 //! in this file.
 //!
-//! unverified: has not run on a Raspberry Pi.
+//! unverified on a real Raspberry Pi. Run once on an emulated one: QEMU 10.0.2 `-M raspi3b`, Debian's kernel 7.3.4 with
+//! `bcm2837-rpi-3-b.dtb` and `iomem=relaxed` (there is no `/dev/gpiomem` in that kernel, so the crate maps `/dev/mem`).
+//! There this file took GPIO17 as debounced input, which the kernel then listed as RPPAL's; drove GPIO27 of either
+//! polarity, read back from the level register; and named a line that it, or another program, already has. QEMU's pins
+//! have no pulls and nothing drives them, so an edge has not been seen.
 //!
 //! What its source says (0.22.1), and what this file does about it:
 //! - `gpio/ioctl.rs`, `find_gpiochip`: opens `/dev/gpiochip0`, `1`, … until it finds the Pi's own, and gives up at the
