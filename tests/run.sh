@@ -75,12 +75,26 @@ once() {
     [ "$(jq .ok <<<"$line")" = true ]
 }
 
+venv=$here/tests/.venv
+
+python() {
+    [ -x "$venv/bin/pytest" ] || {
+        /usr/bin/python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r tests/e2e/requirements.txt
+    }
+}
+
 browser() {
-    local venv=$here/tests/.venv
-    if [ ! -x "$venv/bin/pytest" ]; then
-        /usr/bin/python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r tests/e2e/requirements.txt || return 1
-    fi
-    "$venv/bin/pytest" -q -ra --durations=10 tests/e2e
+    python && "$venv/bin/pytest" -q -ra --durations=10 tests/e2e
+}
+
+board() { # the package for arm64 on a virtual board: one boot, and the faults that do not take long
+    local figures=$target/board-figures outcome=0
+    boards/setup.sh board >/dev/null && python || return 1
+    compgen -G "target/deb/arm64/rtcroom-kiosk_*_arm64.deb" >/dev/null || boards/cross.sh arm64 || return 1
+    rm -f "$figures"
+    BOARD_FIGURES=$figures "$venv/bin/pytest" -q -ra --durations=10 tests/board ${RTCROOM_ALL:+--all-faults} || outcome=1
+    cat "$figures" 2>/dev/null
+    return $outcome
 }
 
 failed=0

@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Where boards/cross.sh puts its packages.
 PACKAGES = pathlib.Path(os.environ.get("RTCROOM_PACKAGES") or ROOT / "target" / "deb")
 LAMP_PERIOD = 0.05
+BOARD_HZ = 523
 
 
 def board_of(address, directory):
@@ -39,12 +40,18 @@ class Virtual(VirtualBoard, Common):
     """QEMU's board, with the hands that press its button and shake its devices."""
 
     board_file = "qemu-virt"
+    # What the page has to see for new: vivid's own picture with another clock in it.
+    picture = "changed"
     server_listens = "127.0.0.1"
     server_addresses = (VirtualBoard.server_host, "127.0.0.1")
 
     def press(self, seconds=0.3):
         # A contact to ground: see boards/qemu-virt.toml.
         self.shell.run(f"echo pull-down > {BUTTON}/pull; sleep {seconds}; echo pull-up > {BUTTON}/pull", 60)
+
+    def heard(self, tone):
+        """Whether the page hears what is hummed before the microphone: board-tone.service."""
+        return abs(tone["hz"] - BOARD_HZ) < 12 and tone["dbfs"] > -45
 
     def press_often(self, times, every):
         self.shell.run(f"for i in $(seq {times}); do echo pull-down > {BUTTON}/pull; sleep {every / 2}; echo pull-up > {BUTTON}/pull; sleep {every / 2}; done", 120)
@@ -114,10 +121,12 @@ class Virtual(VirtualBoard, Common):
 
 
 class RealBoard(Common):
-    """A board on the desk. Its camera has to look at something that moves, and its loudspeaker be heard by its microphone; pressing is
-    done by the control socket, for there is no hand. Tests that need more are skipped, and say so."""
+    """A board on the desk, in a room that is not silent, whose camera looks at something that moves; the control socket presses, for there
+    is no hand. Tests that need more are skipped, and say so."""
 
     emulated = False
+    # What the page has to see for new: anything that moves.
+    picture = "moved"
 
     def __init__(self, address, directory):
         parts = urllib.parse.urlsplit(address)
@@ -142,6 +151,9 @@ class RealBoard(Common):
 
     def press(self, seconds=0.3):
         self.shell.run("kioskd press")
+
+    def heard(self, tone):
+        return tone["dbfs"] > -60
 
     def lamp(self, seconds):
         pytest.skip("nobody looks at a real board's lamp")

@@ -7,8 +7,7 @@ import time
 from wait import until
 
 NEW_FRAMES = 10
-# What somebody hums before the board's microphone (board-tone.service), and what the clerk's microphone gives (clerk_devices.js).
-BOARD_HZ = 523
+# What the clerk's microphone gives (clerk_devices.js).
 CLERK_HZ = 660
 
 
@@ -19,8 +18,8 @@ def until_both_flow(kiosk, clerk, seconds=90):
     before = shown(kiosk)
     left = lambda: max(1, seconds - (time.monotonic() - began))  # noqa: E731
     witnesses = (clerk, kiosk, clerk.service)
-    until("ten new frames of the board's camera at the page", lambda: clerk.seen["changed"] >= NEW_FRAMES, left(), *witnesses, every=0.2)
-    until(f"{BOARD_HZ} Hz from the board's microphone at the page", lambda: clerk.hears(BOARD_HZ), left(), *witnesses, every=0.2)
+    until("ten new frames of the board's camera at the page", lambda: clerk.seen[kiosk.board.picture] >= NEW_FRAMES, left(), *witnesses, every=0.2)
+    until("the board's microphone at the page", lambda: kiosk.board.heard(clerk.tone()), left(), *witnesses, every=0.2)
     until("ten new frames of the page at the kiosk", lambda: new_frames(kiosk, before) >= NEW_FRAMES, left(), *witnesses, every=0.2)
     until(f"{CLERK_HZ} Hz of the page at the kiosk", lambda: abs(player_of(kiosk.status).get("audio_hz", 0) - CLERK_HZ) < 12, left(), *witnesses, every=0.2)
     return time.monotonic() - began

@@ -1,4 +1,11 @@
-"""One boot serves all tests here: a board, a kiosk installed on it from its package, RoomService and Chromium outside it."""
+"""One boot serves all tests here: a board, a kiosk installed on it from its package, RoomService and Chromium outside it.
+
+    tests/run.sh board                                      the virtual board; --all-faults adds those that take long
+    RTCROOM_BOARD=ssh://root@10.0.0.7 RTCROOM_BOARD_FILE=raspberry-pi-4 tests/.venv/bin/pytest -ra tests/board
+                                                            a real board: it has to reach this machine by TCP and UDP
+RTCROOM_PACKAGES is where the package lies (target/deb), RTCROOM_BIN where roomservice does (target/release).
+The real board's /etc/rtcroom-kiosk is overwritten, and the kiosk stays installed.
+"""
 
 import os
 import pathlib

@@ -10,15 +10,21 @@
   const TOLERANCE = 60;
   const canvas = new OffscreenCanvas(WIDTH, HEIGHT);
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  const seen = { frames: 0, vivid: 0, changed: 0, other: 0, size: '', last: null };
+  const seen = { frames: 0, vivid: 0, changed: 0, other: 0, moved: 0, size: '', last: null };
   const read = new WeakSet();
   let clock = null;
+  let before = null;
 
   function look(frame) {
     seen.frames += 1;
     seen.size = `${frame.displayWidth}x${frame.displayHeight}`;
     context.drawImage(frame, 0, 0, WIDTH, HEIGHT);
     const { data } = context.getImageData(0, 0, WIDTH, HEIGHT);
+    // Any picture of any camera: a few points that differ.
+    let points = 0;
+    if (before) for (let at = 0; at < data.length; at += 16) points += Math.abs(data[at] - before[at]) > 8;
+    if (!before || points >= 4) seen.moved += 1;
+    before = data;
     // Below the text, in the middle of each bar.
     const y = HEIGHT - 5;
     const colours = BARS.map((_, bar) => {
@@ -66,6 +72,6 @@
 
   window.vividTest = {
     seen: () => seen,
-    forget: () => Object.assign(seen, { frames: 0, vivid: 0, changed: 0, other: 0 }),
+    forget: () => Object.assign(seen, { frames: 0, vivid: 0, changed: 0, other: 0, moved: 0 }),
   };
 })();

@@ -40,7 +40,7 @@ def test_the_call_goes_on_over_a_line_that_loses_packets(link, call, loss):
     sent = kiosk.status["call"]["stats"]["encoded_bps"] // 1000
     print(f"\n  {loss:.0%} loss both ways, {ROUND_TRIP_MS} ms round trip: {there:.1f} frames/s at the page, {here:.1f} at the kiosk, {sent} kbit/s sent")
     until_both_flow(kiosk, clerk)
-    # Half of what was sent may be late or lost to a decoder that waits for its next whole picture; a slide show is no call.
-    assert there >= 10 and here >= 10, f"{there:.1f} frames/s at the page, {here:.1f} at the kiosk"
+    # A browser that loses more than a tenth sends less and less; a slide show is no call.
+    assert there >= 5 and here >= 5, f"{there:.1f} frames/s at the page, {here:.1f} at the kiosk"
     assert loud >= SECONDS * 100, f"{loud} ms of the page's beep in {SECONDS} s"
     assert kiosk.state == "in_call" and kiosk.status["call"]["recoveries"] == recoveries, "the call was cut and joined again"
