@@ -85,6 +85,13 @@ impl Pool {
         }
     }
 
+    /// The worker has started: only from here on can it make offers.
+    pub(crate) fn ready(&mut self, now: Instant) {
+        for slot in &mut self.slots {
+            slot.asked_at = now;
+        }
+    }
+
     /// Whether the worker owes an offer for too long.
     pub(crate) fn is_overdue(&self, now: Instant) -> bool {
         self.slots.iter().any(|slot| slot.offer.is_none() && !slot.closing && now >= slot.asked_at + OFFER)

@@ -238,6 +238,7 @@ impl Worker {
     }
 
     pub(crate) fn ready(&mut self, encoder: String, pid: u32, core: &mut Core) {
+        self.pool.ready(core.now);
         self.ready = true;
         self.answered = true;
         self.pid = Some(pid);
