@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs everything; 45 minutes at the most on two cores, from a cold machine.
 #   tests/run.sh            all stages; a stage that fails does not stop the others
-#   tests/run.sh STAGE...   only these: style deny features yocto units once browser
+#   tests/run.sh STAGE...   only these: style deny features yocto units once browser board
+#   tests/run.sh --all ...  also the tests that take long: 200 calls in a row, every fault of the virtual board
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here" || exit 1
 
+if [ "${1:-}" = --all ]; then
+    export RTCROOM_ALL=1
+    shift
+fi
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(style deny features yocto units once browser)
+[ ${#stages[@]} -gt 0 ] || stages=(style deny features yocto units once browser board)
 
 cargo=$(boards/setup.sh build run test | tail -n 1) || exit 1
 PATH="$(dirname "$cargo"):$PATH"
@@ -90,7 +95,7 @@ browser() {
 board() { # the package for arm64 on a virtual board: one boot, and the faults that do not take long
     local figures=$target/board-figures outcome=0
     boards/setup.sh board >/dev/null && python || return 1
-    compgen -G "target/deb/arm64/rtcroom-kiosk_*_arm64.deb" >/dev/null || boards/cross.sh arm64 || return 1
+    boards/cross.sh arm64 || return 1
     rm -f "$figures"
     BOARD_FIGURES=$figures "$venv/bin/pytest" -q -ra --durations=10 tests/board ${RTCROOM_ALL:+--all-faults} || outcome=1
     cat "$figures" 2>/dev/null
@@ -100,7 +105,7 @@ board() { # the package for arm64 on a virtual board: one boot, and the faults t
 failed=0
 summary=
 for stage in "${stages[@]}"; do
-    case $stage in style | deny | features | yocto | units | once | browser) ;; *) echo "no stage '$stage'"; exit 2 ;; esac
+    case $stage in style | deny | features | yocto | units | once | browser | board) ;; *) echo "no stage '$stage'"; exit 2 ;; esac
     echo "=== $stage"
     begin=$SECONDS
     if "$stage"; then outcome=passed; else outcome=FAILED; failed=1; fi
