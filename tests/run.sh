@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs everything; 45 minutes at the most on two cores, from a cold machine.
-#   tests/run.sh            all stages; a stage that fails does not stop the others
-#   tests/run.sh STAGE...   only these: style deny features yocto units once browser board
-#   tests/run.sh --all ...  also the tests that take long: 200 calls in a row, every fault of the virtual board
+#   tests/run.sh                 these stages: style deny features yocto units once browser cross board
+#   tests/run.sh STAGE...        only these
+#   tests/run.sh --all [STAGE..] also what takes long: 200 calls in a row, every fault of the virtual board, and the stages
+#                                packages reproducible trixie
+# A stage that fails does not stop the others.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here" || exit 1
 
+usual=(style deny features yocto units once browser cross board)
+longer=(packages reproducible trixie)
 if [ "${1:-}" = --all ]; then
     export RTCROOM_ALL=1
     shift
 fi
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(style deny features yocto units once browser board)
+[ ${#stages[@]} -gt 0 ] || stages=("${usual[@]}" ${RTCROOM_ALL:+"${longer[@]}"})
 
 cargo=$(boards/setup.sh build run test | tail -n 1) || exit 1
 PATH="$(dirname "$cargo"):$PATH"
@@ -102,10 +106,25 @@ board() { # the package for arm64 on a virtual board: one boot, and the faults t
     return $outcome
 }
 
+cross() { # the packages for a 64-bit ARM board, as our users' CI makes them
+    boards/cross.sh arm64 && tests/packages/check.sh target/deb/arm64/*.deb
+}
+
+packages() { # the other architectures; installed, upgraded, removed and purged on Debian 12 and 13
+    boards/cross.sh amd64 && tests/packages/check.sh target/deb/amd64/*.deb &&
+        tests/packages/lifecycle.sh bookworm target/deb/amd64 && tests/packages/lifecycle.sh trixie target/deb/amd64 &&
+        boards/cross.sh armhf && tests/packages/check.sh target/deb/armhf/*+deb12_armhf.deb &&
+        boards/cross.sh armhf --suite trixie && tests/packages/check.sh target/deb/armhf/*+deb13_armhf.deb
+}
+
+reproducible() { tests/packages/reproducible.sh arm64; }
+
+trixie() { tests/packages/trixie.sh; }
+
 failed=0
 summary=
 for stage in "${stages[@]}"; do
-    case $stage in style | deny | features | yocto | units | once | browser | board) ;; *) echo "no stage '$stage'"; exit 2 ;; esac
+    case " ${usual[*]} ${longer[*]} " in *" $stage "*) ;; *) echo "no stage '$stage'"; exit 2 ;; esac
     echo "=== $stage"
     begin=$SECONDS
     if "$stage"; then outcome=passed; else outcome=FAILED; failed=1; fi
