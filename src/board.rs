@@ -5,19 +5,24 @@
 //!    gpio, raspberry, simulated                     │  press, debounce, lamp
 //!                                                   └──► light (a thread): the lamp's line
 //! ```
+//! [`camera`], [`screen`] and [`font`] say what there is for the media worker, [`holder`] who has a device.
 
 pub mod button;
+pub mod camera;
 pub mod debounce;
 pub mod fault;
 pub mod file;
 pub mod fitting;
+pub mod font;
 pub mod gpio;
+pub mod holder;
 pub mod lamp;
 pub mod light;
 pub mod line;
 pub mod panel;
 pub mod press;
 mod raspberry;
+pub mod screen;
 mod simulated;
 pub mod tamper;
 pub mod watch;

@@ -11,7 +11,7 @@
 //! # Layout
 //! - [`protocol`], [`line`]: what is said to `kioskd`, and how.
 //! - [`worker`]: the loop. [`arguments`]: the command line.
-//! - [`capture`], [`picture`], [`mark`]: the camera, the test picture and what it says of itself.
+//! - [`capture`], [`camera`], [`picture`], [`mark`]: the camera; the test picture and what it says of itself.
 //! - [`encode`], [`codec`]: the encoder, and the table of codecs.
 //! - [`session`], [`publish`], [`play`], [`gcc`]: WebRTC.
 //! - [`sound`], [`screen`]: what the customer hears and sees.
@@ -21,6 +21,7 @@
 //! - [`pipe`], [`outlet`], [`plugins`], [`timebase`]: how pipelines are made and joined.
 
 pub mod arguments;
+pub mod camera;
 pub mod capture;
 pub mod codec;
 pub mod encode;

@@ -100,7 +100,8 @@ const GREEN: (u8, u8, u8) = (0x2e, 0xc2, 0x7e);
 const AMBER: (u8, u8, u8) = (0xff, 0xd1, 0x66);
 
 fn kiosk(glass: &Glass) -> Worker {
-    let display = Display { output: Output::Auto, width: WIDTH as u32, height: HEIGHT as u32 };
+    let display =
+        Display { output: Output::Auto, width: WIDTH as u32, height: HEIGHT as u32, ..Display::default() };
     Worker::ready_with(&[("DISPLAY", &glass.display)], Settings { display, ..Settings::default() })
 }
 

@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 use gst::prelude::*;
 
+use super::camera::{Device, Habits};
 use super::mark::Mark;
 use super::outlet::Outlet;
 use super::picture::{Layout, Picture};
-use super::pipe::{self, Pipe};
-use super::plugins;
+use super::pipe;
 use super::protocol::{Camera, CameraSource};
+use super::session::Setup;
 use super::stats::Counters;
 use super::timebase::{Timebase, monotonic_ms};
-use super::worker::{Input, Origin};
 
 /// Frames a second while the camera does not work: enough to keep every decoder and jitter buffer going.
 const PLACEHOLDER_FPS: u32 = 5;
@@ -50,10 +49,7 @@ pub enum Capture {
         end: Arc<AtomicBool>,
     },
     /// A V4L2 device.
-    Device {
-        /// Its pipeline.
-        pipe: Pipe,
-    },
+    Device(Device),
 }
 
 impl Drop for Capture {
@@ -65,21 +61,34 @@ impl Drop for Capture {
 }
 
 impl Capture {
-    /// Opens the camera; its pictures pour from `outlet`.
+    /// Opens the camera; its pictures pour from `outlet`. A device is opened on a thread of its own, whose troubles come
+    /// to the loop.
     ///
     /// # Errors
     /// When it is known at once that it does not work; names the device and the cure.
-    pub fn open(
-        camera: &Camera,
-        generation: u32,
-        timebase: &Timebase,
-        inbox: &Sender<Input>,
-        counters: &Arc<Counters>,
-        outlet: &Arc<Outlet>,
-    ) -> Result<Self> {
+    pub fn open(setup: &Setup, generation: u32, habits: &Habits, outlet: &Arc<Outlet>) -> Result<Self> {
+        let camera = &setup.settings.camera;
         match camera.source {
-            CameraSource::Test => Self::drawn(camera, camera.fps, true, timebase, counters, outlet),
-            CameraSource::V4l2 => Self::device(camera, generation, timebase, inbox, counters, outlet),
+            CameraSource::Test => {
+                Self::drawn(camera, camera.fps, true, &setup.timebase, &setup.counters, outlet)
+            }
+            CameraSource::V4l2 => Device::open(setup, generation, habits, outlet).map(Self::Device),
+        }
+    }
+
+    /// The camera's name and node, for a sentence.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self {
+            Self::Drawn { .. } => "the test picture".into(),
+            Self::Device(device) => device.title(),
+        }
+    }
+
+    /// It is given up. A device that never gave a picture in this format is not asked for it again.
+    pub fn fails(&self) {
+        if let Self::Device(device) = self {
+            device.fails();
         }
     }
 
@@ -148,58 +157,6 @@ impl Capture {
         });
         Ok(Self::Drawn { end })
     }
-
-    /// Unverified: no camera where this was written. MJPG, YUYV, NV12 and the like are converted to I420.
-    fn device(
-        camera: &Camera,
-        generation: u32,
-        timebase: &Timebase,
-        inbox: &Sender<Input>,
-        counters: &Arc<Counters>,
-        outlet: &Arc<Outlet>,
-    ) -> Result<Self> {
-        let device = find_device(&camera.device)?;
-        for plugin in ["video4linux2", "jpeg", "videoconvertscale"] {
-            plugins::load(plugin)?;
-        }
-        let origin = Origin::Camera(generation);
-        let pipe = Pipe::new("camera", timebase, inbox, origin);
-        let source = pipe::make("v4l2src", &[])?;
-        source.set_property("device", &device.path);
-        let format = if device.raw { "video/x-raw" } else { "image/jpeg" };
-        let given = gst::Caps::builder(format)
-            .field("width", camera.width as i32)
-            .field("height", camera.height as i32)
-            .build();
-        let filter = pipe::filter(&given)?;
-        let info = picture_info(camera)?;
-        let size = gst::Caps::builder("video/x-raw")
-            .field("format", "I420")
-            .field("width", info.width() as i32)
-            .field("height", info.height() as i32)
-            .build();
-        let convert = pipe::make("videoconvertscale", &[])?;
-        let (counters, outlet) = (Arc::clone(counters), Arc::clone(outlet));
-        let inbox_frames = inbox.clone();
-        let mut first = true;
-        let sink = pipe::sink("frames", Some(&size), move |sample| {
-            counters.captured.fetch_add(1, Ordering::Relaxed);
-            if std::mem::take(&mut first) {
-                let _ = inbox_frames.send(Input::Works(origin));
-            }
-            if let Some(buffer) = pipe::timed(sample) {
-                outlet.pour(&buffer);
-            }
-        });
-        if device.raw {
-            pipe.chain(&[&source, &filter, &convert, sink.upcast_ref()])?;
-        } else {
-            let decode = pipe::make("jpegdec", &[])?;
-            pipe.chain(&[&source, &filter, &decode, &convert, sink.upcast_ref()])?;
-        }
-        pipe.play(inbox, origin);
-        Ok(Self::Device { pipe })
-    }
 }
 
 fn pool(info: &gst_video::VideoInfo) -> Result<gst::BufferPool> {
@@ -213,47 +170,4 @@ fn pool(info: &gst_video::VideoInfo) -> Result<gst::BufferPool> {
 
 fn time_of_day_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
-
-struct Device {
-    path: String,
-    raw: bool,
-}
-
-/// Finds a capture device by path, part of the card's name, or the first there is.
-fn find_device(wanted: &str) -> Result<Device> {
-    if wanted.starts_with('/') {
-        return probe(wanted).ok_or_else(|| {
-            anyhow!(
-                "the camera {wanted} is not there, or gives no pictures; plug it in, or see [camera] device"
-            )
-        });
-    }
-    let mut seen = Vec::new();
-    for node in v4l::context::enum_devices() {
-        let name = node.name().unwrap_or_default();
-        let path = node.path().display().to_string();
-        if name.contains(wanted)
-            && let Some(device) = probe(&path)
-        {
-            return Ok(device);
-        }
-        seen.push(format!("{name} ({path})"));
-    }
-    let seen = if seen.is_empty() {
-        "there is none at all".to_owned()
-    } else {
-        format!("there are {}", seen.join(", "))
-    };
-    Err(anyhow!("no camera called {wanted:?}: {seen}; plug it in, or see [camera] device"))
-}
-
-fn probe(path: &str) -> Option<Device> {
-    use v4l::video::Capture as _;
-    let device = v4l::Device::with_path(path).ok()?;
-    let formats = device.enum_formats().ok()?;
-    // Raw pictures spare a decoder, and cameras that have both give them at the sizes a call uses.
-    let has = |codes: &[&[u8; 4]]| formats.iter().any(|format| codes.contains(&&format.fourcc.repr));
-    let raw = has(&[b"YUYV", b"NV12", b"YU12", b"UYVY", b"NV21", b"YV12"]);
-    (raw || has(&[b"MJPG", b"JPEG"])).then(|| Device { path: path.to_owned(), raw })
 }

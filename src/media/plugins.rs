@@ -88,12 +88,14 @@ fn package(plugin: &str) -> &'static str {
         "nice" => "gstreamer1.0-nice",
         "alsa" => "gstreamer1.0-alsa",
         "pango" | "ximagesink" | "xvimagesink" => "gstreamer1.0-x",
-        "rtp" | "rtpmanager" | "video4linux2" | "jpeg" => "gstreamer1.0-plugins-good",
+        "rtp" | "rtpmanager" | "video4linux2" | "jpeg" | "videocrop" | "videofilter" => {
+            "gstreamer1.0-plugins-good"
+        }
+        "opengl" => "gstreamer1.0-gl",
         "x264" => "gstreamer1.0-plugins-ugly",
         "libav" => "gstreamer1.0-libav",
-        "webrtc" | "dtls" | "srtp" | "openh264" | "webrtcdsp" | "waylandsink" | "v4l2codecs" | "va" => {
-            "gstreamer1.0-plugins-bad"
-        }
+        "webrtc" | "dtls" | "srtp" | "openh264" | "webrtcdsp" | "waylandsink" | "kms" | "fbdevsink"
+        | "videoparsersbad" | "v4l2codecs" | "va" => "gstreamer1.0-plugins-bad",
         _ => "gstreamer1.0-plugins-base",
     }
 }

@@ -16,6 +16,8 @@
 //! ```
 //! The worker never talks HTTP, and holds no ticket.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The longest line in either direction, in bytes, its newline not counted.
@@ -167,12 +169,63 @@ pub struct Camera {
     pub height: u32,
     /// Frames a second.
     pub fps: u32,
+    /// With `v4l2`: the formats that may be used, the preferred first; empty means [`PixelFormat::ORDER`].
+    pub formats: Vec<PixelFormat>,
+    /// With `v4l2`: what is sent is mirrored, by the camera itself where it can.
+    pub mirror: bool,
+    /// The customer sees itself as in a mirror.
+    pub mirror_preview: bool,
+    /// With `v4l2`: controls by name as `kioskd doctor` lists them, such as `power_line_frequency = "50 Hz"`.
+    pub controls: BTreeMap<String, ControlValue>,
 }
 
 impl Default for Camera {
     fn default() -> Self {
-        Self { source: CameraSource::Test, device: String::new(), width: 640, height: 480, fps: 30 }
+        Self {
+            source: CameraSource::Test,
+            device: String::new(),
+            width: 640,
+            height: 480,
+            fps: 30,
+            formats: Vec::new(),
+            mirror: false,
+            mirror_preview: true,
+            controls: BTreeMap::new(),
+        }
     }
+}
+
+/// What a camera can give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PixelFormat {
+    /// H.264, coded by the camera. It is decoded and coded again: congestion control drives our encoder, not the camera's.
+    H264,
+    /// JPEG pictures.
+    Mjpg,
+    /// Raw, 12 bits a pixel.
+    Nv12,
+    /// Raw, 16 bits a pixel.
+    Yuyv,
+    /// Any other raw format that GStreamer converts.
+    Raw,
+}
+
+impl PixelFormat {
+    /// The order when the board file names none.
+    pub const ORDER: [Self; 5] = [Self::H264, Self::Mjpg, Self::Nv12, Self::Yuyv, Self::Raw];
+}
+
+/// The value of a camera's control.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ControlValue {
+    /// Of a switch.
+    Switch(bool),
+    /// Of a number, or the index of a menu's item.
+    Number(i64),
+    /// The name of a menu's item.
+    Item(String),
 }
 
 /// Where pictures come from.
@@ -309,15 +362,19 @@ impl Default for Video {
 pub struct Display {
     /// How pictures reach the glass.
     pub output: Output,
-    /// Pixels.
+    /// Which: a DRM connector such as `HDMI-A-1` with `kms`, a node such as `/dev/fb0` with `fbdev`; empty takes the first.
+    pub device: String,
+    /// Pixels, as the customer sees it. What `kms` and `fbdev` cannot show is replaced by what they can.
     pub width: u32,
     /// Pixels.
     pub height: u32,
+    /// Degrees by which the picture is turned clockwise, for a screen that hangs on its side: 0, 90, 180 or 270.
+    pub rotate: u32,
 }
 
 impl Default for Display {
     fn default() -> Self {
-        Self { output: Output::Auto, width: 1280, height: 720 }
+        Self { output: Output::Auto, device: String::new(), width: 1280, height: 720, rotate: 0 }
     }
 }
 
@@ -325,10 +382,18 @@ impl Default for Display {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
-    /// A window when there is a display, none otherwise.
+    /// What is found: a Wayland or X11 display, a connected DRM connector, a framebuffer; none otherwise.
     Auto,
     /// A window (X11 or Wayland).
     Window,
+    /// The whole screen of a Wayland compositor.
+    Wayland,
+    /// The screen itself, by the kernel's mode setting; no desktop may run.
+    Kms,
+    /// A window drawn by OpenGL.
+    Gl,
+    /// The kernel's framebuffer device, for drivers without mode setting.
+    Fbdev,
     /// No screen: pictures are decoded, measured and dropped.
     None,
 }

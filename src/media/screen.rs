@@ -6,7 +6,9 @@
 
 mod canvas;
 mod layout;
+mod sink;
 mod text;
+mod turn;
 mod window;
 
 use std::collections::BTreeMap;
@@ -18,10 +20,11 @@ use std::time::{Duration, Instant};
 use self::canvas::Canvas;
 use self::window::Window;
 use super::pipe;
-use super::protocol::{self, Display, Event, Output, Part, SessionId, View};
+use super::protocol::{self, Display, Event, Part, SessionId, View};
 use super::stats::Counters;
 use super::timebase::Timebase;
 use super::worker::Input;
+use crate::board;
 
 /// Two pictures are at least so far apart: several members' frames are drawn together.
 const APART: Duration = Duration::from_millis(24);
@@ -45,6 +48,8 @@ struct Shared {
 struct Picture {
     buffer: gst::Buffer,
     info: gst_video::VideoInfo,
+    /// It is shown mirrored; only I420 is.
+    mirrored: bool,
 }
 
 /// A text over the picture.
@@ -60,6 +65,7 @@ struct State {
     words: protocol::Screen,
     message: Option<Message>,
     camera: gst_video::VideoInfo,
+    mirrored: bool,
     preview: Option<Picture>,
     members: BTreeMap<SessionId, (Option<Picture>, String)>,
     dirty: bool,
@@ -68,27 +74,19 @@ struct State {
     drawing: Option<Instant>,
 }
 
-/// Whether there is anything to draw on, as far as the environment tells.
-fn wanted(display: &Display) -> bool {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    match display.output {
-        Output::Window => true,
-        Output::Auto => set("DISPLAY") || set("WAYLAND_DISPLAY"),
-        Output::None => false,
-    }
-}
-
 impl Screen {
-    /// Opens the screen that the board names, on a thread of its own.
+    /// Opens the screen that the board names, on a thread of its own. The preview is `mirrored`.
     #[must_use]
     pub fn open(
         display: &Display,
         camera: &gst_video::VideoInfo,
+        mirrored: bool,
         timebase: &Timebase,
         inbox: &Sender<Input>,
         counters: &Arc<Counters>,
     ) -> Self {
-        if !wanted(display) {
+        // What is named and missing may yet come.
+        if matches!(board::screen::look().choose(display), Ok(None)) {
             log::info!("no screen: pictures are decoded, measured and dropped");
             return Self(None);
         }
@@ -97,6 +95,7 @@ impl Screen {
                 words: protocol::Screen { view: View::Idle, headline: String::new(), detail: String::new() },
                 message: None,
                 camera: camera.clone(),
+                mirrored,
                 preview: None,
                 members: BTreeMap::new(),
                 dirty: true,
@@ -111,7 +110,7 @@ impl Screen {
             timebase: timebase.clone(),
             inbox: inbox.clone(),
             counters: Arc::clone(counters),
-            canvas: Canvas::new(display.width.max(160) as usize & !1, display.height.max(120) as usize & !1),
+            canvas: Canvas::new(0, 0),
             generation: 0,
             trouble: None,
         };
@@ -154,7 +153,8 @@ impl Screen {
     /// The camera's newest frame.
     pub fn preview(&self, buffer: &gst::Buffer) {
         self.change(|state| {
-            state.preview = Some(Picture { buffer: buffer.clone(), info: state.camera.clone() });
+            let (info, mirrored) = (state.camera.clone(), state.mirrored);
+            state.preview = Some(Picture { buffer: buffer.clone(), info, mirrored });
             match state.words.view {
                 View::Waiting => true,
                 // It is drawn along with the members' frames while they come.
@@ -181,7 +181,7 @@ impl Screen {
     pub fn member(&self, session: SessionId, buffer: &gst::Buffer, info: &gst_video::VideoInfo) {
         self.change(|state| {
             if let Some((picture, _)) = state.members.get_mut(&session) {
-                *picture = Some(Picture { buffer: buffer.clone(), info: info.clone() });
+                *picture = Some(Picture { buffer: buffer.clone(), info: info.clone(), mirrored: false });
             }
             state.words.view == View::InCall
         });
@@ -236,29 +236,27 @@ struct Painter {
 
 impl Painter {
     fn paint(mut self) {
+        if let Some(trouble) = board::font::chinese().trouble() {
+            log::warn!("{trouble}");
+        }
         loop {
             self.generation += 1;
-            match Window::open(
-                &self.display,
-                self.canvas.size(),
-                &self.timebase,
-                &self.inbox,
-                self.generation,
-            ) {
-                Ok(window) => {
-                    let detail = self.use_up(&window);
-                    self.fails(&detail);
+            match Window::open(&self.display, &self.timebase, &self.inbox, self.generation) {
+                Ok(mut window) => {
+                    let (width, height) = window.size();
+                    self.canvas = Canvas::new(width, height);
+                    let detail = self.use_up(&mut window);
+                    self.fails(&format!("{}: {detail}", window.title()), window.cure());
                 }
-                Err(error) => self.fails(&format!("{error:#}")),
+                Err(refused) => self.fails(&refused.detail, refused.cure),
             }
-            self.canvas.forget();
             std::thread::sleep(RETRY);
             self.shared.lock().dirty = true;
         }
     }
 
-    fn fails(&mut self, detail: &str) {
-        let detail = format!("the screen does not work ({detail}); check DISPLAY, or see [screen]");
+    fn fails(&mut self, detail: &str, cure: &str) {
+        let detail = format!("the screen does not work ({detail}); {cure}");
         if self.trouble.as_ref() != Some(&detail) {
             log::warn!("{detail}");
             self.trouble = Some(detail.clone());
@@ -267,7 +265,7 @@ impl Painter {
     }
 
     /// Draws in this window until it breaks; why it did.
-    fn use_up(&mut self, window: &Window) -> String {
+    fn use_up(&mut self, window: &mut Window) -> String {
         let mut drawn = Instant::now() - APART;
         loop {
             let scene = match self.next_scene(drawn) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::camera::Habits;
 use super::capture::{self, Capture};
 use super::codec;
 use super::encode::{Encoder, Keys, Slot};
@@ -32,8 +33,12 @@ const REPORT: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(2);
 /// An encoder that is fed and gives nothing for so long hangs.
 const STALL: Duration = Duration::from_secs(1);
-/// A camera that is open and gives nothing for so long does not work.
-const BLIND: Duration = Duration::from_secs(4);
+/// A camera that stops giving pictures for so long does not work: sooner than `kioskd` gives up the worker for it.
+const BLIND: Duration = Duration::from_secs(2);
+/// One that is being opened has so long for its first picture.
+const OPENS: Duration = Duration::from_secs(6);
+/// A camera that was unplugged is looked for so often: the picture is to be back within 5 s.
+const SEARCH: Duration = Duration::from_secs(1);
 /// How long devices may take to close at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The exit code that says a codec hangs: the next worker starts on the next row.
@@ -80,6 +85,13 @@ pub enum Input {
     },
     /// A device gave its first picture or sound.
     Works(Origin),
+    /// A device cannot be opened.
+    Fails {
+        /// Which.
+        origin: Origin,
+        /// What is wrong and what cures it, naming the device; one sentence.
+        detail: String,
+    },
     /// What congestion control allows the video encoder.
     Target {
         /// The session it belongs to.
@@ -190,6 +202,8 @@ struct Worker {
     pictures: Arc<Outlet>,
     capturing: bool,
     camera: Device<Capture>,
+    camera_gives: bool,
+    habits: Habits,
     standin: Option<Capture>,
     pictures_seen: (u64, Instant),
     microphone: Device<Microphone>,
@@ -211,7 +225,8 @@ impl Worker {
         let timebase = Timebase::start();
         let counters = Arc::<Counters>::default();
         let picture = capture::picture_info(&settings.camera)?;
-        let screen = Screen::open(&settings.display, &picture, &timebase, &inbox, &counters);
+        let mirrored = settings.camera.mirror != settings.camera.mirror_preview;
+        let screen = Screen::open(&settings.display, &picture, mirrored, &timebase, &inbox, &counters);
         let target = settings.video.start_kbps.max(1) * 1000;
         let (pictures, encoder) = (Arc::<Outlet>::default(), Arc::<Slot>::default());
         let setup = Setup {
@@ -243,6 +258,8 @@ impl Worker {
             pictures,
             capturing: false,
             camera: Device::default(),
+            camera_gives: false,
+            habits: Habits::default(),
             standin: None,
             pictures_seen: (0, Instant::now()),
             microphone: Device::default(),
@@ -313,6 +330,13 @@ impl Worker {
             Input::Event(event) => vec![event],
             Input::Broken { origin, element, detail } => self.broken(origin, &element, &detail),
             Input::Works(origin) => self.works(origin),
+            Input::Fails { origin: Origin::Camera(generation), detail } if self.camera.is(generation) => {
+                self.camera_fails(detail)
+            }
+            Input::Fails { origin, detail } => {
+                log::debug!("{origin:?}, which is closed: {detail}");
+                Vec::new()
+            }
             Input::Target { session, bps } => {
                 if self.publisher == Some(session) {
                     self.aim(bps);
@@ -402,11 +426,12 @@ impl Worker {
 
     fn open_camera(&mut self) -> Vec<Event> {
         let generation = self.camera.next();
-        let Setup { settings, timebase, inbox, counters, .. } = &self.setup;
-        match Capture::open(&settings.camera, generation, timebase, inbox, counters, &self.pictures) {
+        match Capture::open(&self.setup, generation, &self.habits, &self.pictures) {
             Ok(camera) => {
                 self.camera.open = Some(camera);
-                self.pictures_seen = (counters.captured.load(Ordering::Relaxed), Instant::now());
+                self.camera_gives = false;
+                let captured = self.setup.counters.captured.load(Ordering::Relaxed);
+                self.pictures_seen = (captured, Instant::now());
                 Vec::new()
             }
             Err(error) => self.camera_fails(format!("{error:#}")),
@@ -414,13 +439,18 @@ impl Worker {
     }
 
     fn camera_fails(&mut self, detail: String) -> Vec<Event> {
+        if let Some(camera) = &self.camera.open {
+            camera.fails();
+        }
         let Setup { settings, timebase, counters, .. } = &self.setup;
         if self.standin.is_none() {
             self.standin = Capture::placeholder(&settings.camera, timebase, counters, &self.pictures)
                 .inspect_err(|error| log::error!("no placeholder either: {error:#}"))
                 .ok();
         }
-        self.camera.fails(Part::Camera, detail)
+        let events = self.camera.fails(Part::Camera, detail);
+        self.camera.retry = Some(Instant::now() + SEARCH);
+        events
     }
 
     /// Closes the speaker when nobody plays, and no microphone needs it to know its echo.
@@ -511,8 +541,7 @@ impl Worker {
         let sound = &self.setup.settings.sound;
         match origin {
             Origin::Camera(generation) if self.camera.is(generation) => {
-                let device = &self.setup.settings.camera.device;
-                let device = if device.is_empty() { "(the first there is)" } else { device };
+                let device = self.camera.open.as_ref().map(Capture::title).unwrap_or_default();
                 let detail = format!(
                     "the camera {device} does not work ({detail}); plug it in again, or see [camera]"
                 );
@@ -635,12 +664,17 @@ impl Worker {
         let now = Instant::now();
         if self.capturing {
             let captured = self.setup.counters.captured.load(Ordering::Relaxed);
+            let patience = if self.camera_gives { BLIND } else { OPENS };
             if captured != self.pictures_seen.0 {
                 self.pictures_seen = (captured, now);
-            } else if self.camera.open.is_some() && now - self.pictures_seen.1 > BLIND {
+                self.camera_gives = true;
+            } else if let Some(camera) = &self.camera.open
+                && now - self.pictures_seen.1 > patience
+            {
                 let detail = format!(
-                    "the camera is open but gives no picture for {} s; plug it in again",
-                    BLIND.as_secs()
+                    "the camera {} is open but gives no picture for {} s; plug it in again",
+                    camera.title(),
+                    patience.as_secs()
                 );
                 events.extend(self.camera_fails(detail));
             }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use gst::glib::translate::from_glib_full;
+use gst_video::prelude::*;
 
 use super::layout::{self, Layout, Rect};
 use super::text::{self, Shape, Style};
@@ -82,16 +83,6 @@ impl Canvas {
             over: Vec::new(),
             converters: HashMap::new(),
         }
-    }
-
-    pub(super) fn size(&self) -> (usize, usize) {
-        (self.width, self.height)
-    }
-
-    /// The window is gone, and its buffers with it.
-    pub(super) fn forget(&mut self) {
-        self.shown.clear();
-        self.converters.clear();
     }
 
     /// Draws `scene` into a buffer.
@@ -230,8 +221,9 @@ impl Canvas {
             self.converters.insert(key, Convert::new(&picture.info, rect, sheet.stride, framed));
         }
         let Some(made) = self.converters.get(&key) else { return };
-        let Ok(source) = gst_video::VideoFrameRef::from_buffer_ref_readable(&picture.buffer, &picture.info)
-        else {
+        let turned = if picture.mirrored { mirrored(picture) } else { None };
+        let buffer = turned.as_ref().unwrap_or(&picture.buffer);
+        let Ok(source) = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &picture.info) else {
             return;
         };
         made.run(&source, sheet);
@@ -321,6 +313,29 @@ impl Sheet<'_> {
         self.blit(rect.x, rect.y, &down);
         self.blit(rect.x + rect.w - 2, rect.y, &down);
     }
+}
+
+/// A copy of an I420 picture, left and right swapped. Here and not in the screen's memory, which may be slow to read.
+fn mirrored(picture: &Picture) -> Option<gst::Buffer> {
+    let info = &picture.info;
+    let from = gst_video::VideoFrameRef::from_buffer_ref_readable(&picture.buffer, info).ok()?;
+    if from.format() != gst_video::VideoFormat::I420 {
+        return None;
+    }
+    let mut copy = vec![0; info.size()];
+    for plane in 0..3 {
+        let width = from.comp_width(plane) as usize;
+        let (there, here) = (from.comp_stride(plane).unsigned_abs() as usize, info.stride()[plane as usize]);
+        let rows = from.plane_data(plane).ok()?.chunks(there);
+        let start = info.offset()[plane as usize];
+        let into = copy[start..].chunks_mut(here.unsigned_abs() as usize);
+        for (row, into) in rows.zip(into).take(from.comp_height(plane) as usize) {
+            let (row, into) = (row.get(..width)?, into.get_mut(..width)?);
+            into.copy_from_slice(row);
+            into.reverse();
+        }
+    }
+    Some(gst::Buffer::from_mut_slice(copy))
 }
 
 /// The same picture without a frame rate: a converter refuses to change that.

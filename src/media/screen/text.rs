@@ -1,14 +1,13 @@
 //! Text as pixels, drawn by Pango through GStreamer's `textoverlay`, once for each text.
 
-use std::sync::OnceLock;
-
 use anyhow::{Context, Result};
 use gst::prelude::*;
 
 use crate::media::{pipe, plugins};
 
-/// Fonts in order; the first two are Debian's usual ones with Chinese characters.
-const FONTS: &str = "Noto Sans CJK SC, WenQuanYi Zen Hei, Sans";
+/// Fonts in order; the first three are Debian's with Chinese characters. Pango takes what these lack from any other
+/// font there is.
+const FONTS: &str = "Noto Sans CJK SC, WenQuanYi Micro Hei, WenQuanYi Zen Hei, Sans";
 /// How long drawing a text may take; the first has to read the fonts.
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(5);
 
@@ -42,7 +41,6 @@ pub(super) struct Style {
 /// # Errors
 /// When Pango is not there.
 pub(super) fn draw(text: &str, style: Style, width: usize, height: usize) -> Result<Shape> {
-    font_check(text);
     let text = tidy(text);
     let (width, height) = (width.max(32) & !1, height.max(16) & !1);
     let smallest = (style.size * 2 / 3).max(8);
@@ -132,43 +130,6 @@ fn render(text: &str, style: Style, width: usize, height: usize) -> Result<(Vec<
     let full = |luma: &u8| (u32::from(*luma) * 255 / 235).min(255) as u8;
     let cover = data.chunks(stride).take(tall).flat_map(|row| &row[..width]).map(full).collect();
     Ok((cover, bottom.max(0) as usize))
-}
-
-/// Says once when Chinese cannot be shown.
-fn font_check(text: &str) {
-    static SAID: OnceLock<()> = OnceLock::new();
-    if text.chars().any(|letter| ('\u{2e80}'..'\u{a000}').contains(&letter)) {
-        SAID.get_or_init(|| {
-            if chinese_fonts() == Some(0) {
-                log::warn!("no font here has Chinese characters: they show as boxes; install fonts-noto-cjk or fonts-wqy-zenhei");
-            }
-        });
-    }
-}
-
-/// How many installed fonts say they have Chinese; `None` when fontconfig is not there.
-fn chinese_fonts() -> Option<usize> {
-    type Parse = unsafe extern "C" fn(*const libc::c_char) -> *mut libc::c_void;
-    type List =
-        unsafe extern "C" fn(*mut libc::c_void, *mut libc::c_void, *mut libc::c_void) -> *mut libc::c_int;
-    type Make = unsafe extern "C" fn() -> *mut libc::c_void;
-    // SAFETY: fontconfig's C functions by their published signatures; FcFontSet begins with its count. What they
-    // return is kept until the process ends: it is small and asked for once.
-    unsafe {
-        let library = libc::dlopen(c"libfontconfig.so.1".as_ptr(), libc::RTLD_NOW);
-        if library.is_null() {
-            return None;
-        }
-        let find = |name: &std::ffi::CStr| {
-            let found = libc::dlsym(library, name.as_ptr());
-            (!found.is_null()).then_some(found)
-        };
-        let parse: Parse = std::mem::transmute(find(c"FcNameParse")?);
-        let list: List = std::mem::transmute(find(c"FcFontList")?);
-        let make: Make = std::mem::transmute(find(c"FcObjectSetCreate")?);
-        let fonts = list(std::ptr::null_mut(), parse(c":lang=zh-cn".as_ptr()), make());
-        fonts.as_ref().map(|count| (*count).max(0) as usize)
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
-//! A window on X11 or Wayland, drawn on in its own memory where the sink lends it.
+//! What is drawn on: a window or a whole screen, in the sink's own memory where it lends it.
 
 use std::sync::mpsc::Sender;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use gst::prelude::*;
 use gst_video::prelude::*;
 
 use super::canvas::Sheet;
+use super::sink;
+use super::turn::Turn;
+use crate::board::screen::{self, Glass};
 use crate::media::pipe::{self, Pipe};
 use crate::media::plugins;
 use crate::media::protocol::Display;
@@ -15,47 +18,104 @@ use crate::media::worker::{Input, Origin};
 
 /// Buffers: one on the screen, one being drawn.
 const BUFFERS: u32 = 2;
+/// The upright picture's name among the buffers, when it is turned on the way to the screen.
+const UPRIGHT: usize = 0;
 
-/// An open window.
+/// An open window or screen.
 #[derive(Debug)]
 pub(super) struct Window {
     input: gst_app::AppSrc,
     pool: gst::BufferPool,
     info: gst_video::VideoInfo,
+    turn: Turn,
+    upright: Vec<u8>,
+    title: String,
+    cure: &'static str,
     _pipe: Pipe,
 }
 
+/// Why a window does not open, and what to do.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) detail: String,
+    pub(super) cure: &'static str,
+}
+
 impl Window {
-    /// Opens it.
+    /// Opens what the board names, or what there is.
     pub(super) fn open(
-        _display: &Display,
-        (width, height): (usize, usize),
+        display: &Display,
+        timebase: &Timebase,
+        inbox: &Sender<Input>,
+        generation: u32,
+    ) -> Result<Self, Refused> {
+        let refused = |detail| Refused { detail, cure: "see [screen]" };
+        let turn = Turn::by(display.rotate).map_err(refused)?;
+        let glass = screen::look().choose(display).map_err(refused)?;
+        let glass = glass.ok_or_else(|| refused("there is none any more".into()))?;
+        Self::on(&glass, turn, display, timebase, inbox, generation).map_err(|error| Refused {
+            detail: format!("{}: {error:#}", sink::title(&glass)),
+            cure: sink::row(&glass).cure,
+        })
+    }
+
+    fn on(
+        glass: &Glass,
+        turn: Turn,
+        display: &Display,
         timebase: &Timebase,
         inbox: &Sender<Input>,
         generation: u32,
     ) -> Result<Self> {
-        let wayland = std::env::var_os("WAYLAND_DISPLAY").is_some_and(|value| !value.is_empty());
-        let name = if wayland { "waylandsink" } else { "ximagesink" };
-        let sink = plugins::element(name, name)?;
-        for (name, value) in
-            [("sync", false), ("async", false), ("qos", false), ("enable-last-sample", false)]
-        {
-            sink.set_property(name, value);
+        let row = sink::row(glass);
+        let sink = row.make(glass)?;
+        let wanted = turn.size((display.width, display.height));
+        let (width, height) = glass.size(wanted);
+        if (width, height) != wanted {
+            log::warn!("the screen has no {}x{}; it is used at {width}x{height}", wanted.0, wanted.1);
         }
-        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Bgrx, width as u32, height as u32)
+        let (width, height) = (width.max(120) & !1, height.max(120) & !1);
+        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Bgrx, width, height)
             .fps(gst::Fraction::new(30, 1))
             .build()?;
         let caps = info.to_caps()?;
         let pipe = Pipe::new("screen", timebase, inbox, Origin::Screen(generation));
         let input = pipe::source("canvas", &caps, 1);
-        pipe.chain(&[input.upcast_ref(), &sink])?;
-        pipe.pipeline().set_state(gst::State::Playing).with_context(|| format!("{name} finds no display"))?;
-        let pool = lent(&sink, &caps, &info).map_or_else(|| own(&caps, &info), Ok)?;
-        Ok(Self { input, pool, info, _pipe: pipe })
+        if row.converts {
+            let convert = plugins::element("videoconvertscale", "videoconvert")?;
+            pipe.chain(&[input.upcast_ref(), &convert, &sink])?;
+        } else {
+            pipe.chain(&[input.upcast_ref(), &sink])?;
+        }
+        pipe.pipeline()
+            .set_state(gst::State::Playing)
+            .map_err(|_| anyhow!("{} finds no display", row.element))?;
+        let borrowed = if row.lends { lent(&sink, &caps, &info) } else { None };
+        let pool = borrowed.map_or_else(|| own(&caps, &info), Ok)?;
+        let upright = if turn == Turn::None { Vec::new() } else { vec![0; (width * height * 4) as usize] };
+        let title = sink::title(glass);
+        log::info!("screen: {title}, {width}x{height}");
+        Ok(Self { input, pool, info, turn, upright, title, cure: row.cure, _pipe: pipe })
+    }
+
+    /// What it is, for a sentence.
+    pub(super) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What to do when it breaks.
+    pub(super) fn cure(&self) -> &'static str {
+        self.cure
+    }
+
+    /// The size of what is drawn.
+    pub(super) fn size(&self) -> (usize, usize) {
+        self.turn.size((self.info.width() as usize, self.info.height() as usize))
     }
 
     /// Draws a frame. `paint` is told which of the buffers it is given, since each keeps what it showed.
-    pub(super) fn draw(&self, timebase: &Timebase, paint: impl FnOnce(usize, Sheet<'_>)) -> Result<()> {
+    pub(super) fn draw(&mut self, timebase: &Timebase, paint: impl FnOnce(usize, Sheet<'_>)) -> Result<()> {
+        let (width, height) = self.size();
         let mut buffer = self.pool.acquire_buffer(None).context("the window gives no buffer")?;
         let key = buffer.as_ptr() as usize;
         let content = buffer.get_mut().context("the window's buffer is in use")?;
@@ -64,7 +124,12 @@ impl Window {
             .context("the window's buffer cannot be drawn on")?;
         let stride = frame.plane_stride()[0].unsigned_abs() as usize;
         let data = frame.plane_data_mut(0).context("the window's buffer has no pixels")?;
-        paint(key, Sheet { data, stride });
+        if self.turn == Turn::None {
+            paint(key, Sheet { data, stride });
+        } else {
+            paint(UPRIGHT, Sheet { data: &mut self.upright, stride: width * 4 });
+            self.turn.copy(&self.upright, (width, height), data, stride);
+        }
         drop(frame);
         self.input.push_buffer(buffer).context("the window takes no picture")?;
         Ok(())

@@ -1,0 +1,285 @@
+//! A V4L2 camera: found, set and opened on a thread of its own, its pictures decoded, cut and scaled to what a call uses.
+//!
+//! ```text
+//! v4l2src ─► [h264parse ─► decoder] or [jpegdec] ─► [videorate] ─► [videocrop] ─► videoconvertscale ─► [videoflip] ─► I420
+//! ```
+//! H.264 that a camera codes is decoded and coded again: it knows no congestion control, and gives no key frame when
+//! one is asked for.
+//!
+//! A driver may take any time to open, and may never return. So nothing here is waited for: the loop is told of the
+//! first picture ([`Input::Works`]), of a camera that cannot be used ([`Input::Fails`]) and of a stream that breaks
+//! ([`Input::Broken`]), and a camera that is looked for again is searched by its stable name, whatever its node is now.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use gst::prelude::*;
+
+use super::capture::picture_info;
+use super::codec;
+use super::outlet::Outlet;
+use super::pipe::{self, Pipe};
+use super::plugins;
+use super::protocol::{Camera, ControlValue, PixelFormat};
+use super::session::Setup;
+use super::worker::{Input, Origin};
+use crate::board::camera::mode::{self, Choice, Crop, Rate, Wish};
+use crate::board::camera::{self, Trouble};
+
+/// How long the last stream's end may keep the next from opening the same device.
+const CLOSING: Duration = Duration::from_secs(2);
+/// A control that drivers with a flipping sensor have (`V4L2_CID_HFLIP`, "Horizontal Flip").
+const FLIP: &str = "horizontal_flip";
+
+/// Whether a driver has not come back from opening a camera.
+static OPENING: AtomicBool = AtomicBool::new(false);
+
+/// Formats that this camera promised and gave no picture in; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Habits(Arc<Mutex<Vec<[u8; 4]>>>);
+
+impl Habits {
+    fn lock(&self) -> MutexGuard<'_, Vec<[u8; 4]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    title: String,
+    choice: Option<Choice>,
+    pipe: Option<Pipe>,
+    wanted: bool,
+}
+
+/// An open camera, or one that is being opened; dropping it closes it.
+#[derive(Debug)]
+pub struct Device {
+    state: Arc<Mutex<State>>,
+    gave: Arc<AtomicBool>,
+    habits: Habits,
+}
+
+impl Device {
+    /// Begins to open the camera that the board names.
+    ///
+    /// # Errors
+    /// When the driver has not come back from the last time.
+    pub fn open(setup: &Setup, generation: u32, habits: &Habits, outlet: &Arc<Outlet>) -> Result<Self> {
+        let named = &setup.settings.camera.device;
+        let title = if named.is_empty() { "(the first there is)" } else { named };
+        if OPENING.swap(true, Ordering::AcqRel) {
+            return Err(anyhow!(
+                "the camera {title} hangs in its driver while it is opened; unplug it, or start the board anew"
+            ));
+        }
+        let state = State { title: title.to_owned(), choice: None, pipe: None, wanted: true };
+        let device =
+            Self { state: Arc::new(Mutex::new(state)), gave: Arc::default(), habits: habits.clone() };
+        let (state, gave, habits) = (Arc::clone(&device.state), Arc::clone(&device.gave), habits.clone());
+        let (setup, outlet) = (setup.clone(), Arc::clone(outlet));
+        pipe::spawn("camera", move || {
+            let origin = Origin::Camera(generation);
+            let opened = start(&setup, origin, &state, &gave, &habits, &outlet);
+            OPENING.store(false, Ordering::Release);
+            if let Err(error) = opened {
+                let _ = setup.inbox.send(Input::Fails { origin, detail: format!("{error:#}") });
+            }
+        });
+        Ok(device)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its name and node.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.state().title.clone()
+    }
+
+    /// It is given up; if it never gave a picture, another format is tried next.
+    pub fn fails(&self) {
+        if !self.gave.load(Ordering::Acquire)
+            && let Some(choice) = self.state().choice
+        {
+            log::warn!("the camera gave no picture as {choice}; another format is tried next");
+            self.habits.lock().push(choice.fourcc);
+        }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        let mut state = self.state();
+        state.wanted = false;
+        drop(state.pipe.take());
+    }
+}
+
+fn start(
+    setup: &Setup,
+    origin: Origin,
+    state: &Mutex<State>,
+    gave: &Arc<AtomicBool>,
+    habits: &Habits,
+    outlet: &Arc<Outlet>,
+) -> Result<()> {
+    // The node is let go of by the thread that takes the last pipeline down.
+    let _ = pipe::all_down(CLOSING);
+    let wanted = &setup.settings.camera;
+    let (found, choice, flip) = find(wanted, habits)?;
+    log::info!("camera: {} ({}), {choice}", found.name, found.path.display());
+    let path = found.path.display().to_string();
+    {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.title = format!("{} ({path})", found.name);
+        state.choice = Some(choice);
+    }
+    // Some drivers let nobody else stream while a second descriptor is open.
+    drop(found);
+
+    let pipe = Pipe::new("camera", &setup.timebase, &setup.inbox, origin);
+    plugins::load("video4linux2")?;
+    let source = pipe::make("v4l2src", &[])?;
+    source.set_property("device", &path);
+    let (counters, outlet) = (Arc::clone(&setup.counters), Arc::clone(outlet));
+    let (inbox, gave) = (setup.inbox.clone(), Arc::clone(gave));
+    chain(&pipe, &source, &choice, wanted, flip, &setup.decoder, move |sample| {
+        counters.captured.fetch_add(1, Ordering::Relaxed);
+        if !gave.swap(true, Ordering::AcqRel) {
+            let _ = inbox.send(Input::Works(origin));
+        }
+        if let Some(buffer) = pipe::timed(sample) {
+            outlet.pour(&buffer);
+        }
+    })?;
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    if state.wanted {
+        pipe.play(&setup.inbox, origin);
+        state.pipe = Some(pipe);
+    }
+    Ok(())
+}
+
+/// The camera, its mode, and whether its pictures are still to be mirrored. Its controls are set.
+fn find(wanted: &Camera, habits: &Habits) -> Result<(camera::Camera, Choice, bool), Trouble> {
+    let found = camera::find(&wanted.device).inspect_err(|trouble| {
+        // What comes back may be another camera.
+        if matches!(trouble, Trouble::Missing { .. }) {
+            habits.lock().clear();
+        }
+    })?;
+    found.is_free()?;
+    let wish = Wish { width: wanted.width, height: wanted.height, fps: wanted.fps };
+    let offers = found.offers(wish);
+    let choice = {
+        let mut failed = habits.lock();
+        let rest: Vec<_> = offers.iter().filter(|offer| !failed.contains(&offer.fourcc)).cloned().collect();
+        mode::choose(&rest, &wanted.formats, wish).or_else(|| {
+            failed.clear();
+            mode::choose(&offers, &wanted.formats, wish)
+        })
+    };
+    let Some(choice) = choice else { return Err(found.no_mode()) };
+    let mut controls = wanted.controls.clone();
+    let named = controls.contains_key(FLIP);
+    let flips = !named && found.controls().iter().any(|control| control.name == FLIP);
+    if flips {
+        controls.insert(FLIP.into(), ControlValue::Switch(wanted.mirror));
+    }
+    let complaints = found.set(&controls);
+    for complaint in &complaints {
+        log::warn!("{complaint}; see [camera.controls]");
+    }
+    let refused = complaints.iter().any(|complaint| complaint.contains(FLIP));
+    Ok((found, choice, wanted.mirror && (!flips || refused)))
+}
+
+/// Builds what makes I420 of the wanted size out of what `source` gives.
+///
+/// # Errors
+/// When an element is missing; names it and its package.
+fn chain(
+    pipe: &Pipe,
+    source: &gst::Element,
+    choice: &Choice,
+    wanted: &Camera,
+    flip: bool,
+    decoder: &codec::Decoder,
+    take: impl FnMut(&gst::Sample) + Send + 'static,
+) -> Result<()> {
+    plugins::load("videoconvertscale")?;
+    let mut elements = vec![source.clone(), pipe::filter(&given(choice))?];
+    match choice.kind {
+        // unverified: no camera here gives H.264 or JPEG; the chain behind v4l2src is tested with coded test pictures.
+        PixelFormat::H264 => {
+            elements.push(plugins::element("videoparsersbad", "h264parse")?);
+            elements.push(decoder.make()?);
+        }
+        PixelFormat::Mjpg => elements.push(jpeg_decoder()?),
+        PixelFormat::Nv12 | PixelFormat::Yuyv | PixelFormat::Raw => {}
+    }
+    let wish = Rate { frames: wanted.fps, seconds: 1 };
+    if choice.rate.is_none_or(|rate| rate.millis() > wish.millis() * 11 / 10) {
+        let thin = plugins::element("videorate", "videorate")?;
+        thin.set_property("drop-only", true);
+        thin.set_property("max-rate", i32::try_from(wanted.fps).unwrap_or(i32::MAX));
+        elements.push(thin);
+    }
+    let Crop { left, right, top, bottom } = choice.crop;
+    if choice.crop != Crop::default() {
+        let cut = plugins::element("videocrop", "videocrop")?;
+        for (side, pixels) in [("left", left), ("right", right), ("top", top), ("bottom", bottom)] {
+            cut.set_property(side, i32::try_from(pixels).unwrap_or(0));
+        }
+        elements.push(cut);
+    }
+    let convert = pipe::make("videoconvertscale", &[("add-borders", "false")])?;
+    // A driver's idea of the colours must not stop the stream, nor its idea of a pixel's shape.
+    elements.push(convert);
+    if flip {
+        plugins::load("videofilter")?;
+        elements.push(pipe::make("videoflip", &[("method", "horizontal-flip")])?);
+    }
+    let info = picture_info(wanted)?;
+    let size = gst::Caps::builder("video/x-raw")
+        .field("format", "I420")
+        .field("width", info.width() as i32)
+        .field("height", info.height() as i32)
+        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .build();
+    elements.push(pipe::sink("frames", Some(&size), take).upcast());
+    pipe.chain(&elements.iter().collect::<Vec<_>>()).context("the camera's pictures cannot be converted")
+}
+
+/// What the camera is asked for.
+fn given(choice: &Choice) -> gst::Caps {
+    let mut caps = match choice.kind {
+        PixelFormat::H264 => {
+            gst::Caps::builder("video/x-h264").field("stream-format", "byte-stream").field("alignment", "au")
+        }
+        PixelFormat::Mjpg => gst::Caps::builder("image/jpeg"),
+        PixelFormat::Nv12 | PixelFormat::Yuyv | PixelFormat::Raw => {
+            gst::Caps::builder("video/x-raw").field("format", mode::pixels(choice.fourcc).unwrap_or("I420"))
+        }
+    };
+    caps = caps.field("width", choice.width as i32).field("height", choice.height as i32);
+    if let Some(rate) = choice.rate {
+        caps = caps.field("framerate", gst::Fraction::new(rate.frames as i32, rate.seconds as i32));
+    }
+    caps.build()
+}
+
+/// The board's JPEG decoder when it has one, otherwise libjpeg.
+///
+/// unverified: no board with a `v4l2jpegdec` was at hand.
+fn jpeg_decoder() -> Result<gst::Element> {
+    if let Ok(element) = plugins::element("video4linux2", "v4l2jpegdec") {
+        return Ok(element);
+    }
+    plugins::element("jpeg", "jpegdec")
+}
