@@ -11,6 +11,7 @@
 //!
 //! Revisions of the sources that are named by file and line:
 //! - `gst-plugins-good`, `gst-plugins-bad`: 1.22.0, as in Debian 12
+//! - `gst-plugins-ugly`: GStreamer/gstreamer 46dbf194, `subprojects/gst-plugins-ugly/ext/x264/`
 //! - `gst-libav`: GStreamer/gstreamer ebf7966a, `subprojects/gst-libav/ext/libav/`
 //! - `gstreamer-rockchip`: JeffyCN/mirrors, `gst/rockchipmpp/`: `gstmppenc.c` ef9dea38, `gstmpph264enc.c` dc737f6e
 //! - `gst-v4l2` of NVIDIA: Extend-Robotics/gst-nvvideo4linux2 e3ebc13b, `gst-v4l2/`

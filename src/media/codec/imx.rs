@@ -14,9 +14,9 @@ pub(super) const ENCODER: Encoder = Encoder {
     device: Device::None,
     software: false,
     // Taken over before the next frame: bitrate_updated in gst_vpu_enc_handle_frame.
-    bitrate: Bitrate::Kilobits("bitrate", "imx-gst1.0-plugin gstvpuenc.c:284"),
+    bitrate: Bitrate::Kilobits("bitrate", "imx-gst1.0-plugin gstvpuenc.c:284, PROP_BITRATE"),
     key: KeyRequest::Event("imx-gst1.0-plugin gstvpuenc.c, gst_vpu_enc_handle_frame"),
-    settings: &[set("gop-size", KEY_INTERVAL, "imx-gst1.0-plugin gstvpuenc.c:289")],
+    settings: &[set("gop-size", KEY_INTERVAL, "imx-gst1.0-plugin gstvpuenc.c:289, PROP_GOP_SIZE")],
     controls: &[],
     profile: Profile::Unknown("imx-gst1.0-plugin gstvpuenc.c:169-178: its caps name none"),
     level: Level::Free,

@@ -19,14 +19,14 @@ pub(super) const ENCODER: Encoder = Encoder {
     device: Device::None,
     software: false,
     // Goes to the open device at once, though the property says it may not: set_property_tegra.
-    bitrate: Bitrate::Bits("bitrate", "gst-v4l2 gstv4l2videoenc.c:112"),
+    bitrate: Bitrate::Bits("bitrate", "gst-v4l2 gstv4l2videoenc.c:112, PROP_BITRATE"),
     // handle_frame never looks at the force-key-unit flag.
-    key: KeyRequest::Signal("force-IDR", "gst-v4l2 gstv4l2videoenc.c:98"),
+    key: KeyRequest::Signal("force-IDR", "gst-v4l2 gstv4l2videoenc.c:98, SIGNAL_FORCE_IDR"),
     settings: &[
-        set("iframeinterval", KEY_INTERVAL, "gst-v4l2 gstv4l2videoenc.c:114"),
-        set("idrinterval", KEY_INTERVAL, "gst-v4l2 gstv4l2videoenc.c:130"),
-        set("control-rate", "constant_bitrate", "gst-v4l2 gstv4l2videoenc.c:113"),
-        set("maxperf-enable", "true", "gst-v4l2 gstv4l2videoenc.c:129"),
+        set("iframeinterval", KEY_INTERVAL, "gst-v4l2 gstv4l2videoenc.c:114, PROP_INTRA_FRAME_INTERVAL"),
+        set("idrinterval", KEY_INTERVAL, "gst-v4l2 gstv4l2videoenc.c:130, PROP_IDR_FRAME_INTERVAL"),
+        set("control-rate", "constant_bitrate", "gst-v4l2 gstv4l2videoenc.c:113, PROP_RATE_CONTROL"),
+        set("maxperf-enable", "true", "gst-v4l2 gstv4l2videoenc.c:129, PROP_MAX_PERF"),
         set("insert-sps-pps", "true", "gst-v4l2 gstv4l2h264enc.c, PROP_INSERT_SPS_PPS"),
         set("profile", "Baseline", "gst-v4l2 gstv4l2h264enc.c, PROP_PROFILE"),
     ],
