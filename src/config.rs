@@ -278,6 +278,7 @@ fn check(path: &Path, mut file: File, board: Board, board_path: &Path, dir: &Pat
             user: file.user.id.clone(),
             board: board_path.file_stem().map(|name| name.to_string_lossy().into()).unwrap_or_default(),
         },
+        avoid: Vec::new(),
     };
     Ok(Config {
         language: file.language,

@@ -12,12 +12,12 @@
 //! - [`protocol`], [`line`]: what is said to `kioskd`, and how.
 //! - [`worker`]: the loop. [`arguments`]: the command line.
 //! - [`capture`], [`camera`], [`picture`], [`mark`]: the camera; the test picture and what it says of itself.
-//! - [`encode`], [`codec`]: the encoder, and the table of codecs.
+//! - [`encode`], [`codec`], [`slice`]: the encoder, the table of codecs, and a look into what comes out.
 //! - [`session`], [`publish`], [`play`], [`gcc`]: WebRTC.
 //! - [`sound`], [`screen`]: what the customer hears and sees.
 //! - [`stats`], [`watchdog`]: what is measured, and what follows when it stands still.
 //! - [`jail`]: what the worker may not do.
-//! - [`fault`]: what tests ask to go wrong.
+//! - [`fault`]: codecs that fail on purpose.
 //! - [`pipe`], [`outlet`], [`plugins`], [`timebase`]: how pipelines are made and joined.
 
 pub mod arguments;
@@ -39,6 +39,7 @@ pub mod protocol;
 pub mod publish;
 pub mod screen;
 pub mod session;
+pub mod slice;
 pub mod sound;
 pub mod stats;
 pub mod timebase;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use media_support::{Server, Worker};
 use rtcroom_kiosk::media::protocol::{
-    Camera, CameraSource, Command, Event, Part, Role, Settings, Sound, SoundSource,
+    Camera, CameraSource, Command, Event, Role, Settings, Sound, SoundSource,
 };
 
-/// A worker that publishes and sends, with these variables and settings.
-fn sender(server: &Server, stream: &str, variables: &[(&str, &str)], settings: Settings) -> Worker {
-    let mut worker = Worker::ready_with(variables, settings);
+/// A worker that publishes and sends, with these settings.
+fn sender(server: &Server, stream: &str, settings: Settings) -> Worker {
+    let mut worker = Worker::ready(settings);
     worker.publish(server, 1, stream);
     worker.send(&Command::Capture { on: true });
     worker.send(&Command::Send { on: true });
@@ -21,7 +21,7 @@ fn sender(server: &Server, stream: &str, variables: &[(&str, &str)], settings: S
 #[test]
 fn it_ends_in_good_order_when_told() {
     let server = Server::start(0);
-    let mut worker = sender(&server, "stop", &[], Settings::default());
+    let mut worker = sender(&server, "stop", Settings::default());
     worker.until("media", |stats| stats.frames_sent > 10);
     worker.send(&Command::Stop);
     assert_eq!(worker.ends(Duration::from_secs(2)).code(), Some(0));
@@ -57,7 +57,7 @@ fn an_unknown_encoder_is_named_and_nothing_starts() {
 fn a_camera_that_is_not_there_is_told_and_the_stream_goes_on() {
     let server = Server::start(0);
     let camera = Camera { source: CameraSource::V4l2, device: "/dev/video99".into(), ..Camera::default() };
-    let mut worker = sender(&server, "nocam", &[], Settings { camera, ..Settings::default() });
+    let mut worker = sender(&server, "nocam", Settings { camera, ..Settings::default() });
     let stats = worker.until("placeholder pictures", |stats| stats.frames_sent >= 10);
     assert_eq!(stats.frames_captured, 0);
     assert!(worker.troubles.iter().any(|detail| detail.contains("/dev/video99")), "{:?}", worker.troubles);
@@ -69,38 +69,15 @@ fn a_microphone_that_is_not_there_is_told_and_the_picture_goes_on() {
     let server = Server::start(0);
     let sound =
         Sound { source: SoundSource::Alsa, capture: "plughw:CARD=Nowhere".into(), ..Sound::default() };
-    let mut worker = sender(&server, "nomic", &[], Settings { sound, ..Settings::default() });
+    let mut worker = sender(&server, "nomic", Settings { sound, ..Settings::default() });
     worker.until("pictures", |stats| stats.frames_sent >= 60);
     assert!(worker.troubles.iter().any(|detail| detail.contains("Nowhere")), "{:?}", worker.troubles);
 }
 
 #[test]
-fn an_encoder_that_fails_is_replaced_in_the_call() {
-    let server = Server::start(0);
-    let mut sender = sender(&server, "swap", &[("RTCROOM_FAULT", "encoder-error")], Settings::default());
-    let mut player = Worker::ready(Settings::default());
-    player.play(&server, 1, "swap");
-    sender.wait("trouble", |event| matches!(event, Event::Trouble { part: Part::Encoder, .. }));
-    sender.wait("cure", |event| matches!(event, Event::Well { part: Part::Encoder }));
-    let before = sender.stats.frames_encoded;
-    let stats = sender.until("frames of the next", |stats| stats.frames_encoded > before + 60);
-    assert_eq!(stats.encoder, "x264enc");
-    let seen = player.player("a picture", |_| true).frames_shown;
-    player.player("pictures of the next encoder", |player| player.frames_shown >= seen + 30);
-}
-
-#[test]
-fn an_encoder_that_hangs_costs_the_worker() {
-    let server = Server::start(0);
-    let mut worker = sender(&server, "hang", &[("RTCROOM_FAULT", "encoder-hang")], Settings::default());
-    worker.wait("trouble", |event| matches!(event, Event::Trouble { part: Part::Encoder, .. }));
-    assert_eq!(worker.ends(Duration::from_secs(2)).code(), Some(70));
-}
-
-#[test]
 fn a_peer_that_never_was_is_lost_and_others_do_not_mind() {
     let server = Server::start(0);
-    let mut worker = sender(&server, "good", &[], Settings::default());
+    let mut worker = sender(&server, "good", Settings::default());
     worker.offer(2, Role::Play);
     worker.send(&Command::Answer { session: 2, sdp: "nonsense".into(), member: None });
     worker.wait("loss", |event| matches!(event, Event::Lost { session: 2, .. }));
@@ -113,7 +90,7 @@ fn a_peer_that_never_was_is_lost_and_others_do_not_mind() {
 #[test]
 fn twenty_calls_leave_no_descriptor_and_no_thread_behind() {
     let server = Server::start(0);
-    let mut other = sender(&server, "other", &[], Settings::default());
+    let mut other = sender(&server, "other", Settings::default());
     let mut worker = Worker::ready(Settings::default());
     let mut after_first = None;
     for call in 0..20u32 {

@@ -5,7 +5,40 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use rtcroom_kiosk::journald;
 use rtcroom_kiosk::media::arguments::Arguments;
+use rtcroom_kiosk::media::protocol::{Settings, Video};
 use rtcroom_kiosk::media::{codec, jail, line, plugins, worker};
+
+/// Pictures of a trial.
+const TRIAL: u32 = 30;
+
+fn inspect(json: bool) -> anyhow::Result<i32> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(&codec::rows(&Video::default()))?);
+    } else {
+        print!("{}", codec::inspect());
+    }
+    Ok(0)
+}
+
+fn try_codec(element: &str, settings: bool, json: bool) -> anyhow::Result<i32> {
+    let settings =
+        if settings { serde_json::from_reader(std::io::stdin().lock())? } else { Settings::default() };
+    let trial = codec::trial::run(element, &settings, TRIAL)?;
+    if json {
+        println!("{}", serde_json::to_string(&trial)?);
+    } else {
+        println!(
+            "{} to {}: {} of {} pictures came back right, the first after {} ms, {} kbit/s",
+            trial.encoder,
+            trial.decoder,
+            trial.right,
+            trial.decoded,
+            trial.first_ms,
+            trial.bps / 1000
+        );
+    }
+    Ok(0)
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -16,8 +49,10 @@ fn main() -> ExitCode {
     // SAFETY: nothing has started a thread yet.
     let done = unsafe { plugins::start() }.and_then(|()| {
         if arguments.inspect {
-            print!("{}", codec::inspect());
-            return Ok(0);
+            return inspect(arguments.json);
+        }
+        if let Some(element) = &arguments.try_codec {
+            return try_codec(element, arguments.settings, arguments.json);
         }
         let (reader, writer) = line::take()?;
         worker::run(reader, writer)

@@ -259,7 +259,7 @@ impl Kiosk {
         match event {
             Event::Ready { encoder, decoder, gstreamer, pid } => {
                 log::debug!("worker ready: {encoder}, {decoder}, GStreamer {gstreamer}");
-                self.worker.ready(encoder, pid, &mut self.core);
+                self.worker.ready(encoder, decoder, pid, &mut self.core);
             }
             Event::Offer { session, sdp } => {
                 if self.worker.pool.offered(session, sdp) {
@@ -287,6 +287,13 @@ impl Kiosk {
                 }
             }
             Event::Stats(stats) => self.stats(stats),
+            Event::Left { part, element, fault, next, detail } => {
+                let then = next
+                    .as_deref()
+                    .map_or_else(|| "the worker ends".into(), |next| format!("{next} takes over"));
+                self.core.warn(&format!("{element} {} ({detail}); {then}", fault.did()));
+                self.worker.left(part, &element, fault, next, &mut self.core);
+            }
             Event::Trouble { part, detail } => {
                 self.core.warn(&format!("{part:?}: {detail}"));
                 self.worker.part_broken(part);

@@ -1,6 +1,6 @@
 //! What `kioskd status` says.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::event::Lamp;
 use super::front::Front;
 use super::words::{self, End};
 use super::{State, call};
-use crate::media::protocol::{Part, Screen, Stats};
+use crate::media::protocol::{Fault, Part, Screen, Stats};
 
 /// CLOCK_MONOTONIC beside the clock of the program, to say times that other processes understand.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +79,14 @@ pub struct Worker {
     pub warm: bool,
     /// The encoder element.
     pub encoder: String,
+    /// Why it and no other: `since openh264enc hung at 12:03:04`.
+    pub encoder_why: Option<String>,
+    /// The decoder element.
+    pub decoder: String,
+    /// The same for it.
+    pub decoder_why: Option<String>,
+    /// Codecs that failed and are used last for a while, the longest ago first.
+    pub left: Vec<Left>,
     /// Workers that ended without being told to.
     pub restarts: u64,
     /// Why the last of them did.
@@ -87,6 +95,21 @@ pub struct Worker {
     pub broken: Option<Part>,
     /// Its newest statistics, idle or not.
     pub stats: Option<Box<Stats>>,
+}
+
+/// A codec that failed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Left {
+    /// [`Part::Encoder`] or [`Part::Decoder`].
+    pub part: Part,
+    /// The element.
+    pub element: String,
+    /// What it did.
+    pub fault: Fault,
+    /// When it did so last, unix seconds.
+    pub at_unix: u64,
+    /// When a worker may begin with it again, unix seconds.
+    pub until_unix: u64,
 }
 
 /// The ticket.
@@ -154,11 +177,28 @@ impl Kiosk {
     /// What is to be known now.
     #[must_use]
     pub fn status(&self, anchor: Anchor) -> Status {
+        let (codecs, now) = (&self.worker.codecs, Instant::now());
+        let why = |part, running: &str| {
+            codecs.why(part, running).map(|left| {
+                format!("since {} {} at {}", left.element, left.fault.did(), time_of_day(unix(left.at, now)))
+            })
+        };
+        let left = |left: &super::codecs::Left| Left {
+            part: left.part,
+            element: left.element.clone(),
+            fault: left.fault,
+            at_unix: unix(left.at, now),
+            until_unix: unix(left.until, now),
+        };
         let worker = Worker {
             pid: self.worker.pid,
             generation: self.worker.generation,
             warm: self.worker.is_warm(),
-            encoder: self.worker.encoder.clone(),
+            encoder: codecs.encoder.clone(),
+            encoder_why: why(Part::Encoder, &codecs.encoder),
+            decoder: codecs.decoder.clone(),
+            decoder_why: why(Part::Decoder, &codecs.decoder),
+            left: codecs.on_probation(now).map(left).collect(),
             restarts: self.worker.restarts,
             last_restart_reason: self.worker.last_restart_reason.clone(),
             broken: self.worker.broken(),
@@ -252,6 +292,27 @@ fn end_name(end: &End) -> &'static str {
     }
 }
 
+/// A moment of this process as unix seconds, near enough.
+fn unix(at: Instant, now: Instant) -> u64 {
+    let clock = SystemTime::now();
+    let moment = clock
+        .checked_sub(now.saturating_duration_since(at))
+        .and_then(|moment| moment.checked_add(at.saturating_duration_since(now)));
+    moment.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_secs())
+}
+
+/// `12:03:04`, where this machine stands.
+fn time_of_day(unix: u64) -> String {
+    let seconds = libc::time_t::try_from(unix).unwrap_or_default();
+    // SAFETY: both pointers are valid for the call, and all of the struct may be zero.
+    let local = unsafe {
+        let mut local: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&raw const seconds, &raw mut local);
+        local
+    };
+    format!("{:02}:{:02}:{:02}", local.tm_hour, local.tm_min, local.tm_sec)
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -265,8 +326,13 @@ pub fn for_people(status: &serde_json::Value) -> String {
         other => other.to_string(),
     };
     let (worker, call) = (&status["worker"], &status["call"]);
+    // Which runs, and why it is not the first of the table.
+    let codec = |part: &str| match &worker[format!("{part}_why")] {
+        serde_json::Value::String(why) => format!("{}, {why}", text(&worker[part])),
+        _ => text(&worker[part]),
+    };
     let mut lines = format!(
-        "{}: {}\nroom {}, user {}, {} calls\nworker {} (pid {}), {}, {} restarts\n",
+        "{}: {}\nroom {}, user {}, {} calls\nworker {} (pid {}), {} restarts\nencoder {}\ndecoder {}\n",
         text(&status["state"]),
         text(&status["detail"]),
         text(&status["room"]),
@@ -274,8 +340,9 @@ pub fn for_people(status: &serde_json::Value) -> String {
         text(&status["calls"]),
         text(&worker["generation"]),
         text(&worker["pid"]),
-        text(&worker["encoder"]),
         text(&worker["restarts"]),
+        codec("encoder"),
+        codec("decoder"),
     );
     if let Some(warning) = status["ticket"]["warning"].as_str() {
         lines += &format!("{warning}\n");

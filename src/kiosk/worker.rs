@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::codecs::Codecs;
 use super::core::Core;
 use super::event::{Generation, Output};
 use super::pool::Pool;
 use super::timers::Timer;
 use super::words::{self, Language, Say};
-use crate::media::protocol::{Command, Part, Role, Settings, Stats};
+use crate::media::protocol::{Command, Fault, Part, Role, Settings, Stats};
 
 /// From start to `ready`; loading plugins from a slow card takes seconds.
 const READY: Duration = Duration::from_secs(15);
@@ -89,7 +90,7 @@ pub(crate) struct Worker {
     screen: Option<(Say, Option<Part>)>,
     pub(crate) pool: Pool,
     pub(crate) pid: Option<u32>,
-    pub(crate) encoder: String,
+    pub(crate) codecs: Codecs,
     pub(crate) restarts: u64,
     pub(crate) last_restart_reason: Option<String>,
     quick_deaths: u32,
@@ -119,7 +120,7 @@ impl Worker {
             screen: None,
             pool: Pool::default(),
             pid: None,
-            encoder: String::new(),
+            codecs: Codecs::default(),
             restarts: 0,
             last_restart_reason: None,
             quick_deaths: 0,
@@ -194,7 +195,9 @@ impl Worker {
             Phase::Running => {
                 if !self.configured {
                     self.configured = true;
-                    core.tell(self.generation, Command::Configure(Box::new(settings.clone())));
+                    let avoid = self.codecs.avoid(core.now);
+                    let settings = Settings { avoid, ..settings.clone() };
+                    core.tell(self.generation, Command::Configure(Box::new(settings)));
                 }
                 let screen = (&wish.say, self.broken());
                 if self.screen.as_ref().is_none_or(|(say, broken)| (say, *broken) != screen) {
@@ -237,14 +240,36 @@ impl Worker {
         }
     }
 
-    pub(crate) fn ready(&mut self, encoder: String, pid: u32, core: &mut Core) {
+    pub(crate) fn ready(&mut self, encoder: String, decoder: String, pid: u32, core: &mut Core) {
         self.pool.ready(core.now);
         self.ready = true;
         self.answered = true;
         self.pid = Some(pid);
-        self.encoder = encoder;
+        (self.codecs.encoder, self.codecs.decoder) = (encoder, decoder);
         core.timers.clear(Timer::WorkerReady);
         core.timer(Timer::WorkerWell, WELL);
+    }
+
+    /// It left a codec for another, or for none.
+    pub(crate) fn left(
+        &mut self,
+        part: Part,
+        element: &str,
+        fault: Fault,
+        next: Option<String>,
+        core: &mut Core,
+    ) {
+        self.codecs.leave(part, element, fault, core.now);
+        let running = match part {
+            Part::Decoder => &mut self.codecs.decoder,
+            _ => &mut self.codecs.encoder,
+        };
+        if let Some(next) = next {
+            *running = next;
+        }
+        // It had its pause already, and its frames count anew.
+        self.encoded.at = core.now;
+        self.sent.at = core.now;
     }
 
     /// It has run long enough.
@@ -355,7 +380,7 @@ impl Worker {
         *self = Self {
             generation: self.generation,
             answered: true,
-            encoder: std::mem::take(&mut self.encoder),
+            codecs: std::mem::take(&mut self.codecs),
             restarts: self.restarts,
             last_restart_reason: self.last_restart_reason.take(),
             quick_deaths: self.quick_deaths,
@@ -386,12 +411,20 @@ impl Worker {
         let encode = encode && !self.broken.contains(&Part::Encoder);
         let encoded = self.encoded.still(stats.frames_encoded, encode, now);
         self.encoding = self.newest.as_ref().is_some_and(|last| stats.frames_encoded > last.frames_encoded);
-        self.encoder.clone_from(&stats.encoder);
+        if !stats.encoder.is_empty() {
+            self.codecs.encoder.clone_from(&stats.encoder);
+        }
+        if !stats.decoder.is_empty() {
+            self.codecs.decoder.clone_from(&stats.decoder);
+        }
         self.newest = Some(stats);
         if captured >= patience {
             return Some("the camera gives no frames");
         }
         if encoded >= ENCODER_STALLS {
+            // It should have found out itself; whatever keeps it from that, the next begins with another.
+            let element = self.codecs.encoder.clone();
+            self.codecs.leave(Part::Encoder, &element, Fault::Hang, now);
             return Some("the encoder gives no frames");
         }
         if self.pool.is_overdue(now) {

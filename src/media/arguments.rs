@@ -6,7 +6,17 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "kiosk-media", version)]
 pub struct Arguments {
-    /// Lists the encoders and decoders of the table and whether they are installed, and exits.
+    /// Lists the encoders and decoders of the table: whether they are installed, whether this program ever ran them,
+    /// what is known to go wrong with them.
     #[arg(long)]
     pub inspect: bool,
+    /// Encodes and decodes 30 test pictures with this encoder or decoder; fails when it fails, hangs or gives others.
+    #[arg(long = "try", value_name = "ELEMENT")]
+    pub try_codec: Option<String>,
+    /// Reads the worker's settings as JSON from stdin, for --try.
+    #[arg(long, requires = "try_codec")]
+    pub settings: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
 }

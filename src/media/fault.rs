@@ -1,45 +1,48 @@
-//! Faults on request, for tests: codecs of real boards hang and fail, those on a developer's machine do not.
+//! Codecs that fail on purpose. Those of real boards hang and fail in ways that those of a developer's machine do not;
+//! these are real GStreamer elements around real software codecs, which then do what `[video.fake]` asks of them.
 //!
-//! `RTCROOM_FAULT=encoder-error` makes the first encoder fail after a second, `encoder-hang` makes it never return.
-//! Only who writes the worker's unit can set its environment; the log says that a fault is planted.
+//! They are rows of the table that no order contains but one that names them, and they say loudly what they are.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+mod decoder;
+mod encoder;
+mod gate;
 
+use std::sync::OnceLock;
+
+use anyhow::{Result, anyhow};
 use gst::prelude::*;
 
-/// Frames that still go well.
-const GOOD: u32 = 30;
+use super::protocol::Plant;
 
-/// Prepares the fault that the environment asks for in an encoder of this generation.
-pub fn inject(encoder: &gst::Element, generation: u32) {
-    if generation > 1 {
-        return;
-    }
-    let hang = match std::env::var("RTCROOM_FAULT").as_deref() {
-        Ok("encoder-hang") => true,
-        Ok("encoder-error") => false,
-        _ => return,
-    };
+/// The plugin both are in: this program.
+pub const PLUGIN: &str = "built into kiosk-media";
+/// The encoder's element.
+pub const ENCODER: &str = "faultyh264enc";
+/// The decoder's element.
+pub const DECODER: &str = "faultyh264dec";
+
+/// Makes both elements known to GStreamer; cheap the second time.
+///
+/// # Errors
+/// When GStreamer refuses.
+pub fn register() -> Result<()> {
+    static DONE: OnceLock<Result<(), String>> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let types = [(ENCODER, encoder::Faulty::static_type()), (DECODER, decoder::Faulty::static_type())];
+        types.into_iter().try_for_each(|(name, kind)| {
+            gst::Element::register(None, name, gst::Rank::NONE, kind).map_err(|error| error.to_string())
+        })
+    })
+    .clone()
+    .map_err(|error| anyhow!("the fakes do not register: {error}"))
+}
+
+/// Plants a fault.
+pub fn plant(element: &gst::Element, fault: Plant, after: u32) {
     log::warn!(
-        "RTCROOM_FAULT is set: the encoder will {} after {GOOD} frames",
-        if hang { "hang" } else { "fail" }
+        "{} is a FAKE that fails on purpose ({fault:?} after {after} frames): take it out of [video] on a kiosk",
+        element.factory().map(|factory| factory.name().to_string()).unwrap_or_default()
     );
-    let (Some(pad), weak, seen) = (encoder.static_pad("sink"), encoder.downgrade(), AtomicU32::new(0)) else {
-        return;
-    };
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        if seen.fetch_add(1, Ordering::Relaxed) < GOOD {
-            return gst::PadProbeReturn::Ok;
-        }
-        if hang {
-            loop {
-                std::thread::sleep(Duration::from_secs(3600));
-            }
-        }
-        if let Some(encoder) = weak.upgrade() {
-            gst::element_error!(encoder, gst::StreamError::Encode, ["a fault was asked for"]);
-        }
-        gst::PadProbeReturn::Remove
-    });
+    element.set_property("fault", format!("{fault:?}"));
+    element.set_property("after-frames", after);
 }

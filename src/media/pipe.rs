@@ -75,11 +75,18 @@ impl Pipe {
 
     /// Starts it on a thread of its own: opening a device may take as long as the device likes.
     pub fn play(&self, inbox: &Sender<Input>, origin: Origin) {
+        self.play_then(inbox, origin, || {});
+    }
+
+    /// The same; `up` is called once it is up.
+    pub fn play_then(&self, inbox: &Sender<Input>, origin: Origin, up: impl FnOnce() + Send + 'static) {
         let (pipeline, inbox) = (self.pipeline.clone(), inbox.clone());
         spawn("start", move || {
             if pipeline.set_state(gst::State::Playing).is_err() {
                 let detail = format!("{} does not start", pipeline.name());
                 let _ = inbox.send(Input::Broken { origin, element: String::new(), detail });
+            } else {
+                up();
             }
         });
     }

@@ -1,6 +1,6 @@
 //! A play session: one member's media out of a webrtcbin, decoded, measured, shown and heard.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
@@ -30,6 +30,8 @@ const REPORTED_BPS: f64 = 2_000_000.0;
 pub struct Playing {
     session: SessionId,
     state: Mutex<State>,
+    fed: Arc<AtomicU64>,
+    given: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +41,7 @@ struct State {
     meter: Meter,
     seen: bool,
     heard: bool,
+    decoder: &'static str,
     speaker: Option<gst_app::AppSrc>,
 }
 
@@ -46,11 +49,17 @@ impl Playing {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(session: SessionId) -> Self {
-        Self { session, state: Mutex::default() }
+        Self { session, state: Mutex::default(), fed: Arc::default(), given: AtomicU64::new(0) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The decoder, the frames it was given, and those it gave.
+    #[must_use]
+    pub fn decoding(&self) -> (&'static str, u64, u64) {
+        (self.state().decoder, self.fed.load(Ordering::Relaxed), self.given.load(Ordering::Relaxed))
     }
 
     /// Says whose media it is.
@@ -225,11 +234,14 @@ fn video_out(
     let unpack = pipe::make("rtph264depay", &[("request-keyframe", "true"), ("wait-for-keyframe", "true")])?;
     // Decoders want to know profile and size beforehand.
     let parse = plugins::element("videoparsersbad", "h264parse")?;
-    let decode = setup.decoder.make()?;
+    let row = *setup.decoder.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = row.make(&setup.settings.video.fake)?;
+    playing.state().decoder = row.element;
     let counters = Arc::clone(&setup.counters);
-    if let Some(into) = decode.static_pad("sink") {
-        let counters = Arc::clone(&counters);
-        into.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+    if let Some(door) = made.codec.static_pad("sink") {
+        let (fed, counters) = (Arc::clone(&playing.fed), Arc::clone(&counters));
+        door.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            fed.fetch_add(1, Ordering::Relaxed);
             counters.received.fetch_add(1, Ordering::Relaxed);
             gst::PadProbeReturn::Ok
         });
@@ -244,6 +256,7 @@ fn video_out(
             known = gst_video::VideoInfo::from_caps(&caps).ok().map(|info| (caps, info));
         }
         let Some((_, info)) = &known else { return };
+        playing.given.fetch_add(1, Ordering::Relaxed);
         let Ok(frame) = gst_video::VideoFrameRef::from_buffer_ref_readable(&buffer, info) else { return };
         let first = playing.frame(&frame);
         drop(frame);
@@ -252,7 +265,10 @@ fn video_out(
             let _ = inbox.send(Input::Event(Event::FirstFrame { session: id }));
         }
     });
-    place(pipeline, pad, &[&unpack, &parse, &decode, sink.upcast_ref()])
+    let mut elements = vec![&unpack, &parse];
+    elements.extend(&made.elements);
+    elements.push(sink.upcast_ref());
+    place(pipeline, pad, &elements)
 }
 
 fn audio_out(

@@ -54,6 +54,12 @@ pub fn load(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether a plugin's file is there.
+#[must_use]
+pub fn is_installed(name: &str) -> bool {
+    folders().iter().any(|folder| folder.join(format!("libgst{name}.so")).exists())
+}
+
 /// An element, its plugin loaded when need be.
 ///
 /// # Errors

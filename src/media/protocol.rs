@@ -139,6 +139,8 @@ pub struct Settings {
     pub display: Display,
     /// Extra local addresses to offer, `127.0.0.1` in the simulator (libnice never gathers it by itself).
     pub local_addresses: Vec<std::net::IpAddr>,
+    /// Codec elements that failed lately, the longest ago first: they are used when nothing else works.
+    pub avoid: Vec<String>,
     /// For the worker's log.
     pub labels: Labels,
 }
@@ -348,11 +350,120 @@ pub struct Video {
     pub start_kbps: u32,
     /// Congestion control never goes above this.
     pub max_kbps: u32,
+    /// What an encoder that the processor runs may be given at the most; for boards that have no other, and for the
+    /// day on which the other fails.
+    pub software: Bound,
+    /// What the codecs that fail on purpose do; see `media::fault`.
+    pub fake: Fake,
 }
 
 impl Default for Video {
     fn default() -> Self {
-        Self { encoders: Vec::new(), decoders: Vec::new(), min_kbps: 150, start_kbps: 1000, max_kbps: 2500 }
+        Self {
+            encoders: Vec::new(),
+            decoders: Vec::new(),
+            min_kbps: 150,
+            start_kbps: 1000,
+            max_kbps: 2500,
+            software: Bound::default(),
+            fake: Fake::default(),
+        }
+    }
+}
+
+/// The most a software encoder is given; the board file's `[video.software]`. What is absent is not bounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bound {
+    /// Larger pictures are made smaller, in their shape.
+    pub max_width: Option<u32>,
+    /// The same for their height.
+    pub max_height: Option<u32>,
+    /// Of more frames a second some are left out.
+    pub max_fps: Option<u32>,
+    /// Congestion control stops there.
+    pub max_kbps: Option<u32>,
+}
+
+/// What `faultyh264enc` and `faultyh264dec` do wrong; the board file's `[video.fake]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fake {
+    /// The encoder's fault.
+    pub encoder: Plant,
+    /// The decoder's fault.
+    pub decoder: Plant,
+    /// Frames that still go well.
+    pub after_frames: u32,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self { encoder: Plant::None, decoder: Plant::None, after_frames: 30 }
+    }
+}
+
+/// A fault that is planted on purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Plant {
+    /// None.
+    #[default]
+    None,
+    /// It posts an error.
+    Error,
+    /// It never comes back from a frame.
+    HangInChain,
+    /// It posts an error, and then never comes back from PAUSED to READY.
+    HangOnStop,
+    /// It never comes back from NULL to READY.
+    HangOnStart,
+    /// Every frame is a key frame.
+    OnlyKeyFrames,
+    /// It gives 8 Mbit/s whatever it is told.
+    IgnoresBitrate,
+}
+
+impl Plant {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Error,
+        Self::HangInChain,
+        Self::HangOnStop,
+        Self::HangOnStart,
+        Self::OnlyKeyFrames,
+        Self::IgnoresBitrate,
+    ];
+}
+
+/// Why a codec is left for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// It reported an error.
+    Error,
+    /// It is fed and gives nothing.
+    Hang,
+    /// It does not get ready to be fed.
+    NoStart,
+    /// It gives key frames only.
+    OnlyKeyFrames,
+    /// It gives far more bits than it is told to.
+    IgnoresBitrate,
+}
+
+impl Fault {
+    /// What it did, as it stands after its name.
+    #[must_use]
+    pub fn did(self) -> &'static str {
+        match self {
+            Self::Error => "failed",
+            Self::Hang => "hung",
+            Self::NoStart => "did not start",
+            Self::OnlyKeyFrames => "gave key frames only",
+            Self::IgnoresBitrate => "ignored its bitrate",
+        }
     }
 }
 
@@ -445,6 +556,19 @@ pub enum Event {
     },
     /// Progress, every second.
     Stats(Box<Stats>),
+    /// A codec is left for another. With another the call goes on in this worker; without one the worker ends.
+    Left {
+        /// [`Part::Encoder`] or [`Part::Decoder`].
+        part: Part,
+        /// The element that is left.
+        element: String,
+        /// What it did.
+        fault: Fault,
+        /// The element that takes over.
+        next: Option<String>,
+        /// More of it, for the log.
+        detail: String,
+    },
     /// A part does not work. The worker goes on trying by itself.
     Trouble {
         /// Which.
@@ -495,6 +619,8 @@ pub struct Stats {
     pub frames_drawn: u64,
     /// The encoder in use.
     pub encoder: String,
+    /// The decoder that new sessions use.
+    pub decoder: String,
     /// What congestion control asks of the encoder, bits a second.
     pub target_bps: u64,
     /// What left the encoder in the last second, bits a second.
@@ -515,6 +641,8 @@ pub struct Player {
     pub frames_shown: u64,
     /// Of those, frames whose pixels differ from the frame before.
     pub frames_changed: u64,
+    /// The longest time between two of them, milliseconds.
+    pub longest_gap_ms: u64,
     /// Milliseconds of sound handed to the speaker.
     pub audio_ms: u64,
     /// Of those, milliseconds louder than -45 dBFS.

@@ -3,9 +3,9 @@
 //! webrtcbin may block in a state change, or in anything else; the thread bears that, the worker's loop does not.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -58,8 +58,8 @@ pub struct Setup {
     pub video: Arc<Outlet>,
     /// Opus from the microphone.
     pub audio: Arc<Outlet>,
-    /// The decoder to use.
-    pub decoder: codec::Decoder,
+    /// The decoder that a session begun now is to use.
+    pub decoder: Arc<Mutex<codec::Decoder>>,
     /// Where members are shown.
     pub screen: Screen,
 }

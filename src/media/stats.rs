@@ -18,6 +18,10 @@ pub struct Counters {
     pub encoded: AtomicU64,
     /// Bytes that left the encoder.
     pub encoded_bytes: AtomicU64,
+    /// Frames that left the encoder without reference to others.
+    pub intra: AtomicU64,
+    /// Key frames the encoder was asked for.
+    pub asked: AtomicU64,
     /// Frames handed to RTP while connected.
     pub sent: AtomicU64,
     /// Frames of members handed to a decoder.
@@ -40,6 +44,8 @@ const SPARSE: usize = 16;
 pub struct Watch {
     shown: u64,
     changed: u64,
+    last_ms: u64,
+    longest_gap_ms: u64,
     sum: u64,
     marks: Option<Marks>,
     ages: VecDeque<u32>,
@@ -49,11 +55,16 @@ impl Watch {
     /// Looks at a decoded frame's luma.
     pub fn frame(&mut self, luma: &[u8], stride: usize, width: usize, height: usize) {
         self.shown += 1;
+        let now = monotonic_ms();
+        if self.shown > 1 {
+            self.longest_gap_ms = self.longest_gap_ms.max(now.saturating_sub(self.last_ms));
+        }
+        self.last_ms = now;
         let sum = sparse_sum(luma, stride, width, height);
         self.changed += u64::from(self.shown == 1 || sum != self.sum);
         self.sum = sum;
         if let Some(mark) = mark::read(luma, stride, width, height) {
-            self.mark(mark, monotonic_ms());
+            self.mark(mark, now);
         }
     }
 
@@ -79,6 +90,7 @@ impl Watch {
     pub fn report(&self, player: &mut Player) {
         player.frames_shown = self.shown;
         player.frames_changed = self.changed;
+        player.longest_gap_ms = self.longest_gap_ms;
         player.mark = self.marks.clone().map(|mut marks| {
             let mut ages: Vec<u32> = self.ages.iter().copied().collect();
             ages.sort_unstable();

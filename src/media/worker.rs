@@ -2,21 +2,22 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use super::camera::Habits;
 use super::capture::{self, Capture};
-use super::codec;
+use super::codec::health::{Counts, Health};
+use super::codec::{self, Picture};
 use super::encode::{Encoder, Keys, Slot};
 use super::line::{Reader, Writer};
 use super::outlet::Outlet;
 use super::pipe;
-use super::protocol::{self, Command, Event, Part, Role, SessionId, Settings, Stats};
+use super::protocol::{self, Command, Event, Fault, Part, Role, SessionId, Settings, Stats};
 use super::screen::Screen;
 use super::session::{Session, Setup};
 use super::sound::{self, Microphone, Speaker};
@@ -39,9 +40,15 @@ const BLIND: Duration = Duration::from_secs(2);
 const OPENS: Duration = Duration::from_secs(6);
 /// A camera that was unplugged is looked for so often: the picture is to be back within 5 s.
 const SEARCH: Duration = Duration::from_secs(1);
-/// How long devices may take to close at the end.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// The exit code that says a codec hangs: the next worker starts on the next row.
+/// The same for its first frame: hardware allocates its memory then.
+const FIRST: Duration = Duration::from_secs(2);
+/// An encoder that is not ready to be fed after so long never is.
+const START: Duration = Duration::from_secs(3);
+/// A decoder that is fed and gives nothing for so long hangs: longer than a key frame takes to come on request.
+const DECODER_STALL: Duration = Duration::from_secs(2);
+/// How long devices may take to close at the end; `kioskd` waits half a second longer.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The exit code that says an encoder hangs and this worker has no other; the next one tries again.
 const HANGS: i32 = 70;
 /// Taps of the camera's outlet.
 const TO_ENCODER: u32 = 0;
@@ -193,12 +200,34 @@ impl<T> Default for Device<T> {
     }
 }
 
+/// What the loop knows of the encoder in use.
+#[derive(Debug)]
+struct Watched {
+    began: Instant,
+    /// Frames encoded when it began.
+    base: u64,
+    fed: u64,
+    fed_at: Instant,
+    encoded: u64,
+    moved: Instant,
+    /// What it does wrong though it works; not looked at when there is no other.
+    health: Option<Health>,
+    /// When it is tried again, with no other to take over.
+    retry: Option<Instant>,
+}
+
 struct Worker {
     setup: Setup,
+    /// The first is in use; those that were left are gone.
     encoders: Vec<codec::Encoder>,
     decoders: Vec<codec::Decoder>,
     encoder: Arc<Slot>,
     encoder_generation: u32,
+    watched: Watched,
+    /// Frames into and out of each session's decoder, and when they last came out.
+    decoding: HashMap<SessionId, (u64, u64, Instant)>,
+    /// Nothing in this process can encode any more.
+    over: bool,
     pictures: Arc<Outlet>,
     capturing: bool,
     camera: Device<Capture>,
@@ -212,7 +241,6 @@ struct Worker {
     publisher: Option<SessionId>,
     target: u32,
     applied: u32,
-    stall: (u64, u64, Instant),
     reported: (Instant, u64),
     judge: Judge,
     stuck: Option<&'static str>,
@@ -220,8 +248,8 @@ struct Worker {
 
 impl Worker {
     fn new(settings: Settings, inbox: Sender<Input>) -> Result<Self> {
-        let encoders = codec::encoders(&settings.video)?;
-        let decoders = codec::decoders(&settings.video)?;
+        let encoders = codec::encoders(&settings)?;
+        let decoders = codec::decoders(&settings)?;
         let timebase = Timebase::start();
         let counters = Arc::<Counters>::default();
         let picture = capture::picture_info(&settings.camera)?;
@@ -237,7 +265,7 @@ impl Worker {
             keys: Arc::<Keys>::default(),
             video: Arc::default(),
             audio: Arc::default(),
-            decoder: decoders[0],
+            decoder: Arc::new(Mutex::new(decoders[0])),
             screen,
         };
         let slot = Arc::clone(&encoder);
@@ -255,6 +283,9 @@ impl Worker {
             decoders,
             encoder,
             encoder_generation: 0,
+            watched: Watched::new(None, 0, Instant::now()),
+            decoding: HashMap::new(),
+            over: false,
             pictures,
             capturing: false,
             camera: Device::default(),
@@ -268,19 +299,21 @@ impl Worker {
             publisher: None,
             target,
             applied: target,
-            stall: (0, 0, Instant::now()),
             reported: (Instant::now(), 0),
             judge: Judge::new(Instant::now()),
             stuck: None,
         };
-        worker.start_encoder()?;
+        if let Err(error) = worker.start_encoder() {
+            let events = worker.leave_encoder(Fault::NoStart, &format!("{error:#}"));
+            log::warn!("{events:?}");
+        }
         Ok(worker)
     }
 
     fn ready(&self) -> Event {
         Event::Ready {
             encoder: self.encoders[0].element.to_owned(),
-            decoder: self.setup.decoder.element.to_owned(),
+            decoder: self.decoders[0].element.to_owned(),
             gstreamer: gst::version_string().to_string(),
             pid: std::process::id(),
         }
@@ -299,17 +332,6 @@ impl Worker {
                 Ok(input) => self.handle(input),
                 Err(RecvTimeoutError::Timeout) => {
                     look = Instant::now() + TICK;
-                    if self.hangs() {
-                        let detail = format!(
-                            "the encoder {} gave no frame for {} s; the worker ends so that another takes over",
-                            self.encoders[0].element,
-                            STALL.as_secs()
-                        );
-                        log::error!("{detail}");
-                        let _ = writer.send(&Event::Trouble { part: Part::Encoder, detail });
-                        // SAFETY: ends the process at once: the codec would not let it go in good order.
-                        unsafe { libc::_exit(HANGS) }
-                    }
                     self.feed_watchdog();
                     self.look_around()
                 }
@@ -320,6 +342,11 @@ impl Worker {
                     log::error!("kioskd does not listen: {error}");
                     return 0;
                 }
+            }
+            if self.over {
+                log::error!("no encoder is left; the worker ends so that another begins anew");
+                // SAFETY: ends the process at once: the codec would not let it go in good order.
+                unsafe { libc::_exit(HANGS) }
             }
         }
     }
@@ -380,7 +407,7 @@ impl Worker {
                 if let Some(microphone) = &self.microphone.open {
                     microphone.send(on);
                 }
-                self.stall = (0, 0, Instant::now());
+                self.watch_encoder();
             }
             Command::Screen(screen) => self.setup.screen.show(screen),
             Command::Message { from, text, seconds } => self.setup.screen.message(&from, &text, seconds),
@@ -509,11 +536,12 @@ impl Worker {
     fn start_encoder(&mut self) -> Result<()> {
         self.encoder_generation += 1;
         let Setup { settings, timebase, inbox, counters, keys, video, .. } = &self.setup;
-        let picture = capture::picture_info(&settings.camera)?.to_caps()?;
+        let raw = capture::picture_info(&settings.camera)?.to_caps()?;
         let encoder = Encoder::start(
             self.encoders[0],
             self.encoder_generation,
-            &picture,
+            settings,
+            &raw,
             self.target,
             timebase,
             inbox,
@@ -524,7 +552,28 @@ impl Worker {
         self.encoder.put(Some(encoder));
         self.applied = self.target;
         keys.want();
+        self.watch_encoder();
         Ok(())
+    }
+
+    /// Begins to watch the encoder in use.
+    fn watch_encoder(&mut self) {
+        let camera = &self.setup.settings.camera;
+        let pixels = u64::from(camera.width) * u64::from(camera.height) * u64::from(camera.fps);
+        let (counts, fed) = (self.counts(), self.setup.counters.fed.load(Ordering::Relaxed));
+        let now = Instant::now();
+        self.watched = Watched::new(Some(Health::new(pixels, counts, now)), counts.frames, now);
+        self.watched.fed = fed;
+    }
+
+    fn counts(&self) -> Counts {
+        let counters = &self.setup.counters;
+        Counts {
+            frames: counters.encoded.load(Ordering::Relaxed),
+            intra: counters.intra.load(Ordering::Relaxed),
+            asked: counters.asked.load(Ordering::Relaxed),
+            bytes: counters.encoded_bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// Tells the encoder a new bitrate; small changes only when they are downward.
@@ -560,11 +609,15 @@ impl Worker {
                 }
                 self.speaker.fails(Part::Speaker, detail)
             }
-            Origin::Encoder(generation) if generation == self.encoder_generation => self.next_encoder(detail),
+            Origin::Encoder(generation) if generation == self.encoder_generation => {
+                let mut started = false;
+                self.encoder.with(|encoder| started = encoder.is_started());
+                self.leave_encoder(if started { Fault::Error } else { Fault::NoStart }, detail)
+            }
             Origin::Session(session) if self.sessions.contains_key(&session) => {
                 let mut events = Vec::new();
-                if element.starts_with(self.setup.decoder.element) {
-                    events.extend(self.next_decoder(detail));
+                if element.starts_with(self.decoders[0].element) {
+                    events.extend(self.leave_decoder(Fault::Error, detail));
                 }
                 events.push(Event::Lost { session, reason: detail.to_owned() });
                 events
@@ -577,37 +630,60 @@ impl Worker {
         }
     }
 
-    /// Goes on with the next row of the table, in the same process and the same sessions.
-    fn next_encoder(&mut self, detail: &str) -> Vec<Event> {
-        let broken = self.encoders[0].element;
-        if self.encoders.len() > 1 {
-            self.encoders.remove(0);
+    /// Goes on with the next row of the table, in the same process and the same sessions. The one that is left is taken
+    /// down on a thread of its own; if it hangs, that thread hangs, until the process ends with the call.
+    fn leave_encoder(&mut self, fault: Fault, detail: &str) -> Vec<Event> {
+        let part = Part::Encoder;
+        let element = self.encoders[0].element.to_owned();
+        let picture = Picture::of(&self.setup.settings.camera);
+        let mut rest: Vec<_> = self.encoders[1..].to_vec();
+        loop {
+            while rest.first().is_some_and(|row| !codec::is_usable(row, &picture)) {
+                rest.remove(0);
+            }
+            let Some(row) = rest.first() else { break };
+            let next = row.element.to_owned();
+            self.encoders.clone_from(&rest);
+            match self.start_encoder() {
+                Ok(()) => {
+                    let detail = detail.to_owned();
+                    return vec![Event::Left { part, element, fault, next: Some(next), detail }];
+                }
+                Err(error) => log::warn!("the encoder {next} does not start either: {error:#}"),
+            }
+            rest.remove(0);
         }
-        let next = self.encoders[0].element;
-        let mut events = vec![Event::Trouble {
-            part: Part::Encoder,
-            detail: format!("the encoder {broken} does not work ({detail}); {next} takes over"),
-        }];
-        match self.start_encoder() {
-            Ok(()) => events.push(Event::Well { part: Part::Encoder }),
-            Err(error) => {
-                let detail = format!("the encoder {next} does not start either ({error:#}); install another");
-                events.push(Event::Trouble { part: Part::Encoder, detail });
+        match fault {
+            Fault::OnlyKeyFrames | Fault::IgnoresBitrate => {
+                // Better than nothing.
+                log::warn!("the encoder {element} {}, and there is no other", fault.did());
+                self.watched.health = None;
+                Vec::new()
+            }
+            Fault::Hang => {
+                self.over = true;
+                vec![Event::Left { part, element, fault, next: None, detail: detail.to_owned() }]
+            }
+            Fault::Error | Fault::NoStart => {
+                self.encoder.put(None);
+                self.watched.retry = Some(Instant::now() + RETRY);
+                let detail = format!(
+                    "the encoder {element} {} ({detail}), and there is no other; install another",
+                    fault.did()
+                );
+                vec![Event::Trouble { part, detail }]
             }
         }
-        events
     }
 
-    fn next_decoder(&mut self, detail: &str) -> Option<Event> {
-        let broken = self.decoders[0].element;
-        if self.decoders.len() < 2 {
-            return None;
-        }
-        self.decoders.remove(0);
-        self.setup.decoder = self.decoders[0];
-        let next = self.setup.decoder.element;
-        let detail = format!("the decoder {broken} does not work ({detail}); {next} takes over");
-        Some(Event::Trouble { part: Part::Decoder, detail })
+    /// Lets new sessions use the next decoder; nothing when there is none.
+    fn leave_decoder(&mut self, fault: Fault, detail: &str) -> Option<Event> {
+        let next = (1..self.decoders.len()).find(|at| codec::is_usable_decoder(&self.decoders[*at]))?;
+        let element = self.decoders[0].element.to_owned();
+        self.decoders.drain(..next);
+        *self.setup.decoder.lock().unwrap_or_else(PoisonError::into_inner) = self.decoders[0];
+        let next = Some(self.decoders[0].element.to_owned());
+        Some(Event::Left { part: Part::Decoder, element, fault, next, detail: detail.to_owned() })
     }
 
     fn works(&mut self, origin: Origin) -> Vec<Event> {
@@ -625,16 +701,72 @@ impl Worker {
         well.into_iter().collect()
     }
 
-    /// Whether the encoder is fed and gives nothing.
-    fn hangs(&mut self) -> bool {
-        let fed = self.setup.counters.fed.load(Ordering::Relaxed);
-        let encoded = self.setup.counters.encoded.load(Ordering::Relaxed);
-        let (fed_then, encoded_then, since) = self.stall;
-        if encoded != encoded_then || fed == fed_then {
-            self.stall = (fed, encoded, Instant::now());
-            return false;
+    /// Looks whether the encoder is fed and gives nothing, or gives the wrong thing.
+    fn check_encoder(&mut self, now: Instant) -> Vec<Event> {
+        if let Some(at) = self.watched.retry {
+            if at > now {
+                return Vec::new();
+            }
+            return match self.start_encoder() {
+                Ok(()) => vec![Event::Well { part: Part::Encoder }],
+                Err(error) => self.leave_encoder(Fault::NoStart, &format!("{error:#}")),
+            };
         }
-        since.elapsed() > STALL
+        let counts = self.counts();
+        let fed = self.setup.counters.fed.load(Ordering::Relaxed);
+        let mut started = false;
+        self.encoder.with(|encoder| started = encoder.is_started());
+        let watched = &mut self.watched;
+        if fed != watched.fed {
+            (watched.fed, watched.fed_at) = (fed, now);
+        }
+        if counts.frames != watched.encoded || now.saturating_duration_since(watched.fed_at) > STALL {
+            (watched.encoded, watched.moved) = (counts.frames, now);
+        }
+        let still = now.saturating_duration_since(watched.moved);
+        if !started && now.saturating_duration_since(watched.began) > START {
+            let detail = format!("not ready after {} s", START.as_secs());
+            return self.leave_encoder(Fault::NoStart, &detail);
+        }
+        let patience = if counts.frames == watched.base { FIRST } else { STALL };
+        if still > patience {
+            let fault = if started { Fault::Hang } else { Fault::NoStart };
+            let detail = format!("fed, and no frame for {} s", patience.as_secs());
+            return self.leave_encoder(fault, &detail);
+        }
+        let target = u64::from(self.target);
+        let wrong = watched.health.as_mut().and_then(|health| health.look(counts, target, now));
+        wrong.map_or_else(Vec::new, |fault| {
+            let detail = format!("{} kbit/s are asked of it", target / 1000);
+            self.leave_encoder(fault, &detail)
+        })
+    }
+
+    /// Looks whether a decoder is fed and gives nothing.
+    fn check_decoders(&mut self, now: Instant) -> Vec<Event> {
+        let mut events = Vec::new();
+        let decoders: Vec<_> = self
+            .sessions
+            .iter()
+            .filter_map(|(id, (_, opened))| Some((*id, opened.playing.as_ref()?.decoding())))
+            .collect();
+        self.decoding.retain(|id, _| self.sessions.contains_key(id));
+        for (session, (element, fed, given)) in decoders {
+            let seen = self.decoding.entry(session).or_insert((fed, given, now));
+            if given != seen.1 || fed == seen.0 {
+                *seen = (fed, given, now);
+            }
+            if now.saturating_duration_since(seen.2) <= DECODER_STALL {
+                continue;
+            }
+            seen.2 = now;
+            let detail = format!("fed, and no picture for {} s", DECODER_STALL.as_secs());
+            if element == self.decoders[0].element {
+                events.extend(self.leave_decoder(Fault::Hang, &detail));
+            }
+            events.push(Event::Lost { session, reason: format!("{element} is {detail}") });
+        }
+        events
     }
 
     /// Feeds the service manager's watchdog unless something that is due stands still.
@@ -660,8 +792,9 @@ impl Worker {
     }
 
     fn look_around(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
         let now = Instant::now();
+        let mut events = self.check_encoder(now);
+        events.extend(self.check_decoders(now));
         if self.capturing {
             let captured = self.setup.counters.captured.load(Ordering::Relaxed);
             let patience = if self.camera_gives { BLIND } else { OPENS };
@@ -713,9 +846,16 @@ impl Worker {
             frames_sent: counters.sent.load(Ordering::Relaxed),
             frames_drawn: counters.drawn.load(Ordering::Relaxed),
             encoder: self.encoders[0].element.to_owned(),
+            decoder: self.decoders[0].element.to_owned(),
             target_bps: u64::from(self.target),
             encoded_bps: ((bytes - before) as f64 * 8.0 / (now - then).as_secs_f64()) as u64,
             players,
         }))
+    }
+}
+
+impl Watched {
+    fn new(health: Option<Health>, base: u64, now: Instant) -> Self {
+        Self { began: now, base, fed: 0, fed_at: now, encoded: base, moved: now, health, retry: None }
     }
 }

@@ -1,0 +1,195 @@
+//! `faultyh264enc`: a real encoder in a bin, with a fault at its door.
+
+use gst::glib;
+
+glib::wrapper! {
+    /// The bin.
+    pub(crate) struct Faulty(ObjectSubclass<imp::Faulty>) @extends gst::Bin, gst::Element, gst::Object;
+}
+
+mod imp {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use std::sync::{Arc, LazyLock, OnceLock};
+
+    use gst::glib;
+    use gst::prelude::*;
+    use gst::subclass::prelude::*;
+
+    use super::super::gate::{self, Gate};
+    use crate::media::plugins;
+    use crate::media::protocol::Plant;
+
+    /// What it gives when it is to ignore its bitrate, bits a second.
+    const STUCK_BPS: usize = 8_000_000;
+    /// Frames a second that is reckoned with.
+    const FPS: usize = 30;
+
+    #[derive(Default)]
+    pub(crate) struct Faulty {
+        gate: Gate,
+        inner: OnceLock<gst::Element>,
+        bitrate: AtomicU32,
+        stuffing: Arc<AtomicBool>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Faulty {
+        const NAME: &'static str = "RtcroomFaultyH264Enc";
+        type Type = super::Faulty;
+        type ParentType = gst::Bin;
+    }
+
+    impl ObjectImpl for Faulty {
+        fn properties() -> &'static [glib::ParamSpec] {
+            static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+                let bitrate = glib::ParamSpecUInt::builder("bitrate")
+                    .nick("Bitrate")
+                    .blurb("Bits a second")
+                    .default_value(1_000_000)
+                    .build();
+                gate::properties().into_iter().chain([bitrate]).collect()
+            });
+            &PROPERTIES
+        }
+
+        fn set_property(&self, _: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+            if pspec.name() != "bitrate" {
+                self.gate.set(pspec.name(), value);
+                self.stuffing.store(self.gate.plant() == Plant::IgnoresBitrate, Ordering::Relaxed);
+                return;
+            }
+            let bps: u32 = value.get().unwrap_or(1_000_000);
+            self.bitrate.store(bps, Ordering::Relaxed);
+            if let Some(inner) = self.inner.get() {
+                inner.set_property("bitrate", bps);
+            }
+        }
+
+        fn property(&self, _: usize, pspec: &glib::ParamSpec) -> glib::Value {
+            if pspec.name() == "bitrate" {
+                return self.bitrate.load(Ordering::Relaxed).to_value();
+            }
+            self.gate.get(pspec.name())
+        }
+
+        fn constructed(&self) {
+            self.parent_constructed();
+            if let Err(error) = self.build() {
+                log::error!("the fake encoder has nothing inside: {error:#}");
+            }
+        }
+    }
+
+    impl Faulty {
+        fn build(&self) -> anyhow::Result<()> {
+            let inner = plugins::element("openh264", "openh264enc")?;
+            for (name, value) in
+                [("usage-type", "camera"), ("rate-control", "bitrate"), ("complexity", "low")]
+            {
+                inner.set_property_from_str(name, value);
+            }
+            inner.set_property("gop-size", 300u32);
+            inner.set_property("scene-change-detection", false);
+            let obj = self.obj();
+            obj.add(&inner)?;
+            let templates = obj.pad_template_list();
+            for template in templates {
+                let target = inner.static_pad(template.name_template());
+                let target = target.ok_or_else(|| anyhow::anyhow!("openh264enc has no such pad"))?;
+                let pad = if template.direction() == gst::PadDirection::Sink {
+                    gst::GhostPad::builder_from_template(&template).chain_function(
+                        |pad: &gst::GhostPad, parent, buffer| {
+                            Self::catch_panic_pad_function(
+                                parent,
+                                || Err(gst::FlowError::Error),
+                                |this| this.chain(pad, buffer),
+                            )
+                        },
+                    )
+                } else {
+                    gst::GhostPad::builder_from_template(&template)
+                };
+                let pad = pad.name(template.name_template()).build();
+                pad.set_target(Some(&target))?;
+                obj.add_pad(&pad)?;
+            }
+            self.stuff(&inner);
+            let _ = self.inner.set(inner);
+            Ok(())
+        }
+
+        fn chain(
+            &self,
+            pad: &gst::GhostPad,
+            buffer: gst::Buffer,
+        ) -> Result<gst::FlowSuccess, gst::FlowError> {
+            self.gate.pass(&*self.obj())?;
+            if self.gate.plant() == Plant::OnlyKeyFrames
+                && let Some(out) = self.inner.get().and_then(|inner| inner.static_pad("src"))
+            {
+                out.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
+            }
+            gst::ProxyPad::chain_default(pad, Some(&*self.obj()), buffer)
+        }
+
+        /// Fills frames up with NAL units that mean nothing (ITU-T H.264, 7.3.2.7), as encoders at a constant rate do.
+        fn stuff(&self, inner: &gst::Element) {
+            let stuffing = Arc::clone(&self.stuffing);
+            let Some(out) = inner.static_pad("src") else { return };
+            out.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                if stuffing.load(Ordering::Relaxed)
+                    && let Some(buffer) = info.buffer_mut()
+                {
+                    let missing = (STUCK_BPS / 8 / FPS).saturating_sub(buffer.size() + 6);
+                    let mut filler = vec![0, 0, 0, 1, 0x0c];
+                    filler.resize(filler.len() + missing, 0xff);
+                    filler.push(0x80);
+                    buffer.make_mut().append_memory(gst::Memory::from_slice(filler));
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
+    }
+
+    impl GstObjectImpl for Faulty {}
+
+    impl ElementImpl for Faulty {
+        fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+            static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+                gst::subclass::ElementMetadata::new(
+                    "H.264 encoder that fails on purpose",
+                    "Codec/Encoder/Video",
+                    "A fake for tests: openh264enc with a planted fault",
+                    "rtcroom-kiosk",
+                )
+            });
+            Some(&METADATA)
+        }
+
+        fn pad_templates() -> &'static [gst::PadTemplate] {
+            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+                let raw = gst::Caps::builder("video/x-raw").field("format", "I420").build();
+                let coded = gst::Caps::builder("video/x-h264")
+                    .field("stream-format", "byte-stream")
+                    .field("alignment", "au")
+                    .build();
+                let always = gst::PadPresence::Always;
+                [("sink", gst::PadDirection::Sink, raw), ("src", gst::PadDirection::Src, coded)]
+                    .into_iter()
+                    .filter_map(|(name, way, caps)| gst::PadTemplate::new(name, way, always, &caps).ok())
+                    .collect()
+            });
+            &TEMPLATES
+        }
+
+        fn change_state(
+            &self,
+            transition: gst::StateChange,
+        ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+            self.gate.change(transition);
+            self.parent_change_state(transition)
+        }
+    }
+
+    impl BinImpl for Faulty {}
+}
