@@ -19,6 +19,7 @@ pub mod panel;
 pub mod press;
 mod raspberry;
 mod simulated;
+pub mod sound;
 pub mod tamper;
 pub mod watch;
 
