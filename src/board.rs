@@ -24,6 +24,7 @@ pub mod press;
 mod raspberry;
 pub mod screen;
 mod simulated;
+pub mod sound;
 pub mod tamper;
 pub mod watch;
 

@@ -15,15 +15,20 @@
 //! - [`encode`], [`codec`], [`slice`]: the encoder, the table of codecs, and a look into what comes out.
 //! - [`session`], [`publish`], [`play`], [`gcc`]: WebRTC.
 //! - [`sound`], [`screen`]: what the customer hears and sees.
+//! - [`card`], [`bridge`], [`pace`], [`resample`], [`voices`], [`echo`]: sound between the clocks of cards and network, without its echo.
+//! - [`room`]: a simulated room, for where there is none.
 //! - [`stats`], [`watchdog`]: what is measured, and what follows when it stands still.
 //! - [`jail`]: what the worker may not do.
 //! - [`fault`]: codecs that fail on purpose.
 //! - [`pipe`], [`outlet`], [`plugins`], [`timebase`]: how pipelines are made and joined.
 
 pub mod arguments;
+pub mod bridge;
 pub mod camera;
 pub mod capture;
+pub mod card;
 pub mod codec;
+pub mod echo;
 pub mod encode;
 pub mod fault;
 pub mod gcc;
@@ -31,17 +36,21 @@ pub mod jail;
 pub mod line;
 pub mod mark;
 pub mod outlet;
+pub mod pace;
 pub mod picture;
 pub mod pipe;
 pub mod play;
 pub mod plugins;
 pub mod protocol;
 pub mod publish;
+pub mod resample;
+pub mod room;
 pub mod screen;
 pub mod session;
 pub mod slice;
 pub mod sound;
 pub mod stats;
 pub mod timebase;
+pub mod voices;
 pub mod watchdog;
 pub mod worker;

@@ -2,10 +2,12 @@
 //! these are real GStreamer elements around real software codecs, which then do what `[video.fake]` asks of them.
 //!
 //! They are rows of the table that no order contains but one that names them, and they say loudly what they are.
+//! A microphone that is shut while the speaker plays is `microphone`'s.
 
 mod decoder;
 mod encoder;
 mod gate;
+mod microphone;
 
 use std::sync::OnceLock;
 
@@ -13,6 +15,7 @@ use anyhow::{Result, anyhow};
 use gst::prelude::*;
 
 use super::protocol::Plant;
+pub use microphone::{Gate, gates_microphone};
 
 /// The plugin both are in: this program.
 pub const PLUGIN: &str = "built into kiosk-media";

@@ -12,7 +12,7 @@ use super::pipe::{self, Pipe};
 use super::plugins;
 use super::protocol::{Event, Member, Player, SessionId};
 use super::session::{Setup, audio_caps, video_caps};
-use super::sound;
+use super::sound::{self, Voice};
 use super::stats::{self, Meter, Watch};
 use super::worker::Input;
 
@@ -42,7 +42,7 @@ struct State {
     seen: bool,
     heard: bool,
     decoder: &'static str,
-    speaker: Option<gst_app::AppSrc>,
+    speaker: Option<Voice>,
 }
 
 impl Playing {
@@ -73,9 +73,9 @@ impl Playing {
         self.state().member.clone()
     }
 
-    /// Sends the member's sound there from now on; gives back where it went before.
-    pub fn speak(&self, speaker: Option<gst_app::AppSrc>) -> Option<gst_app::AppSrc> {
-        std::mem::replace(&mut self.state().speaker, speaker)
+    /// Sends the member's sound there from now on.
+    pub fn speak(&self, speaker: Option<Voice>) {
+        self.state().speaker = speaker;
     }
 
     /// Whether its sound goes anywhere.
@@ -111,9 +111,9 @@ impl Playing {
             let samples: Vec<i16> =
                 data.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
             state.meter.sound(&samples);
-        }
-        if let Some(speaker) = &state.speaker {
-            let _ = speaker.push_buffer(buffer.clone());
+            if let Some(speaker) = &state.speaker {
+                speaker.push(&samples);
+            }
         }
         !std::mem::replace(&mut state.heard, true)
     }

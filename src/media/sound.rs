@@ -1,27 +1,38 @@
 //! Microphone and speaker, and Opus on the way out.
 //!
-//! The microphone is open only while capture is on, the speaker only while a member plays. Echo is cancelled when
-//! both are real devices: `webrtcdsp` behind the microphone finds its probe on the speaker's path, across pipelines,
-//! since they share clock and base time.
+//! The microphone is open only while capture is on, the speaker only while a member plays. Each has a thread that moves
+//! sound at the pace of its card; what the microphone gives is brought to the system's clock, and what the speaker
+//! played at that time is taken out of it.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use gst::prelude::*;
 
+use super::bridge::Bridge;
+use super::card;
+use super::echo::{BLOCK, Canceller};
+use super::fault;
 use super::outlet::Outlet;
 use super::pipe::{self, Pipe};
-use super::plugins;
 use super::protocol::{SessionId, Sound, SoundSink, SoundSource};
+use super::room;
 use super::stats::RATE;
 use super::timebase::Timebase;
+use super::voices::Voices;
 use super::worker::{Input, Origin};
 
-/// Name of the echo probe.
-const PROBE: &str = "speaker-probe";
 /// Opus, bits a second: clear speech, one channel.
 pub const OPUS_BPS: u32 = 32_000;
+/// 10 ms.
+const BLOCK_NS: u64 = 10_000_000;
+/// What the speaker plays is given to the canceller so much early: cards do not know their delay to the millisecond,
+/// and an echo that is there before its sound cannot be cancelled.
+const EARLY_NS: u64 = 10_000_000;
+/// A microphone whose sound is so much later than it should be lost some: its time jumps.
+const LOST_NS: u64 = 30_000_000;
 
 /// Mono sound at the rate of Opus.
 #[must_use]
@@ -44,97 +55,204 @@ pub fn opus() -> gst::Caps {
         .build()
 }
 
-/// Whether there is echo to cancel. The microphone then needs an open [`Speaker`], with its probe, before it opens.
+/// Whether there is echo to cancel.
 #[must_use]
-pub fn cancels_echo(sound: &Sound) -> bool {
-    let pair = (sound.source, sound.sink);
+fn cancels_echo(sound: &Sound) -> bool {
+    let source = matches!(sound.source, SoundSource::Alsa | SoundSource::Room);
+    let sink = matches!(sound.sink, SoundSink::Alsa | SoundSink::Room);
+    // The tone into nothing is what benchmarks pay for both.
     sound.echo_cancel
-        && matches!(pair, (SoundSource::Alsa, SoundSink::Alsa) | (SoundSource::Tone, SoundSink::Fake))
+        && (source && sink || (sound.source, sound.sink) == (SoundSource::Tone, SoundSink::Fake))
+}
+
+/// What microphone and speaker share.
+#[derive(Debug)]
+pub struct Stage {
+    sound: Sound,
+    room: Option<Arc<room::Card>>,
+    voices: Mutex<Voices>,
+    /// What the speaker plays, while it is open.
+    played: Mutex<Option<Bridge>>,
+}
+
+impl Stage {
+    /// Sets the stage; nothing is opened.
+    #[must_use]
+    pub fn new(sound: &Sound) -> Arc<Self> {
+        let room = (sound.source == SoundSource::Room || sound.sink == SoundSink::Room)
+            .then(|| room::Card::new(&sound.room).inspect_err(|error| log::error!("{error:#}")).ok())
+            .flatten();
+        Arc::new(Self {
+            sound: sound.clone(),
+            room: room.map(Arc::new),
+            voices: Mutex::default(),
+            played: Mutex::new(None),
+        })
+    }
+
+    fn voices(&self) -> MutexGuard<'_, Voices> {
+        self.voices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn played(&self) -> MutexGuard<'_, Option<Bridge>> {
+        self.played.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a member's sound into the speaker, until what is given back is dropped.
+    #[must_use]
+    pub fn join(self: &Arc<Self>, session: SessionId) -> Voice {
+        self.voices().join(session);
+        Voice { stage: Arc::clone(self), session }
+    }
+}
+
+/// A member's way into the speaker.
+#[derive(Debug)]
+pub struct Voice {
+    stage: Arc<Stage>,
+    session: SessionId,
+}
+
+impl Voice {
+    /// Takes the member's next sound; never waits.
+    pub fn push(&self, samples: &[i16]) {
+        self.stage.voices().push(self.session, samples);
+    }
+}
+
+impl Drop for Voice {
+    fn drop(&mut self) {
+        self.stage.voices().leave(self.session);
+    }
 }
 
 /// Opens the microphone; Opus pours from `outlet` while media is to be sent.
 ///
 /// # Errors
-/// When it is known at once that it does not work; names the device and the cure.
+/// When an element is missing; that the card does not work comes as [`Input::Broken`].
 pub fn microphone(
-    sound: &Sound,
+    stage: &Arc<Stage>,
     generation: u32,
     timebase: &Timebase,
     inbox: &Sender<Input>,
     sending: bool,
-    cancel: bool,
     outlet: &Arc<Outlet>,
 ) -> Result<Microphone> {
     let origin = Origin::Microphone(generation);
     let pipe = Pipe::new("microphone", timebase, inbox, origin);
-    let mut chain = match sound.source {
-        SoundSource::Tone => {
-            plugins::load("audiotestsrc")?;
-            let source = pipe::make(
-                "audiotestsrc",
-                &[("is-live", "true"), ("wave", "sine"), ("volume", "0.25"), ("samplesperbuffer", "960")],
-            )?;
-            source.set_property("freq", f64::from(sound.tone_hz.clamp(20, 20_000)));
-            vec![source]
-        }
-        SoundSource::Room => anyhow::bail!("the simulated room is not there yet"),
-        SoundSource::Alsa => {
-            for plugin in ["alsa", "audioconvert", "audioresample"] {
-                plugins::load(plugin)?;
-            }
-            let source = pipe::make("alsasrc", &[("buffer-time", "100000"), ("latency-time", "10000")])?;
-            source.set_property("device", device(&sound.capture));
-            vec![source, pipe::make("audioconvert", &[])?, pipe::make("audioresample", &[])?]
-        }
-    };
-    chain.push(pipe::filter(&raw())?);
-    if cancel {
-        plugins::load("webrtcdsp")?;
-        let cancel = pipe::make("webrtcdsp", &[("echo-suppression-level", "moderate")])?;
-        cancel.set_property("probe", PROBE);
-        chain.push(cancel);
-    }
+    let source = pipe::source("samples", &raw(), 50);
+    // Before the encoder, so that nothing is encoded while nothing is sent.
+    let gate = pipe::make("valve", &[])?;
+    gate.set_property("drop", !sending);
     let encoder = pipe::make(
         "opusenc",
         &[("frame-size", "20"), ("audio-type", "voice"), ("inband-fec", "true"), ("complexity", "5")],
     )?;
     encoder.set_property("bitrate", OPUS_BPS as i32);
-    // Before the encoder, so that nothing is encoded while nothing is sent.
-    let gate = pipe::make("valve", &[])?;
-    gate.set_property("drop", !sending);
-    tell_first(&gate, inbox, origin);
-    chain.extend([gate.clone(), encoder]);
     let outlet = Arc::clone(outlet);
     let sink = pipe::sink("opus", None, move |sample| {
         if let Some(buffer) = pipe::timed(sample) {
             outlet.pour(&buffer);
         }
     });
-    chain.push(sink.upcast());
-    pipe.chain(&chain.iter().collect::<Vec<_>>())?;
+    pipe.chain(&[source.upcast_ref(), &gate, &encoder, sink.upcast_ref()])?;
     pipe.play(inbox, origin);
-    Ok(Microphone { gate, _pipe: pipe })
+    let ended = Arc::<AtomicBool>::default();
+    let (stage, timebase, end) = (Arc::clone(stage), timebase.clone(), Arc::clone(&ended));
+    threaded("microphone", origin, inbox, move |works| {
+        listen(&stage, &timebase, &end, works, |buffer| {
+            let _ = source.push_buffer(buffer);
+        })
+    });
+    Ok(Microphone { gate, ended, _pipe: pipe })
 }
 
-fn device(named: &str) -> &str {
-    if named.is_empty() { "default" } else { named }
+/// Runs a device on a thread of its own, which tells how it fares.
+fn threaded(
+    name: &str,
+    origin: Origin,
+    inbox: &Sender<Input>,
+    body: impl FnOnce(&mut dyn FnMut()) -> Result<()> + Send + 'static,
+) {
+    let inbox = inbox.clone();
+    pipe::spawn(name, move || {
+        let mut told = false;
+        let mut works = || {
+            if !std::mem::replace(&mut told, true) {
+                let _ = inbox.send(Input::Works(origin));
+            }
+        };
+        if let Err(error) = body(&mut works) {
+            let detail = format!("{error:#}");
+            let _ = inbox.send(Input::Broken { origin, element: String::new(), detail });
+        }
+    });
 }
 
-/// Tells when the first sound reaches an element.
-fn tell_first(element: &gst::Element, inbox: &Sender<Input>, origin: Origin) {
-    if let Some(pad) = element.static_pad("sink") {
-        let inbox = inbox.clone();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            let _ = inbox.send(Input::Works(origin));
-            gst::PadProbeReturn::Remove
-        });
+fn listen(
+    stage: &Stage,
+    timebase: &Timebase,
+    ended: &AtomicBool,
+    works: &mut dyn FnMut(),
+    give: impl Fn(gst::Buffer),
+) -> Result<()> {
+    let mut card = card::Microphone::open(&stage.sound, stage.room.as_ref())?;
+    let mut bridge = Bridge::new(card.rate());
+    let mut canceller = cancels_echo(&stage.sound).then(Canceller::default);
+    let mut gate = fault::gates_microphone();
+    let mut samples = Vec::new();
+    let mut next_ns = 0;
+    while !ended.load(Ordering::Acquire) {
+        samples.clear();
+        let Some(mark) = card.read(&mut samples)? else { continue };
+        bridge.push(samples.iter().copied());
+        bridge.observe(mark.count, mark.at_ns);
+        // At the beginning, and after a gap.
+        if let Some(earliest) = bridge.next_ns()
+            && earliest > next_ns + LOST_NS
+        {
+            next_ns = earliest;
+        }
+        let mut heard = [0.0; BLOCK];
+        while bridge.read(next_ns, &mut heard) {
+            let mut played = [0.0; BLOCK];
+            if let Some(bridge) = stage.played().as_mut()
+                && !bridge.read(next_ns + EARLY_NS, &mut played)
+            {
+                played.fill(0.0);
+            }
+            if let Some(canceller) = &mut canceller {
+                canceller.cancel(&played, &mut heard);
+            }
+            if let Some(gate) = &mut gate {
+                gate.pass(&played, &mut heard);
+            }
+            give(buffer(&heard, timebase.at(next_ns)));
+            works();
+            next_ns += BLOCK_NS;
+        }
     }
+    Ok(())
+}
+
+fn buffer(samples: &[f32; BLOCK], at: gst::ClockTime) -> gst::Buffer {
+    let bytes: Vec<u8> = samples
+        .iter()
+        .flat_map(|sample| ((sample * 32767.0).clamp(-32768.0, 32767.0) as i16).to_le_bytes())
+        .collect();
+    let mut buffer = gst::Buffer::from_slice(bytes);
+    if let Some(buffer) = buffer.get_mut() {
+        buffer.set_pts(at);
+        buffer.set_duration(gst::ClockTime::from_nseconds(BLOCK_NS));
+    }
+    buffer
 }
 
 /// An open microphone; dropping it closes it.
 #[derive(Debug)]
 pub struct Microphone {
     gate: gst::Element,
+    ended: Arc<AtomicBool>,
     _pipe: Pipe,
 }
 
@@ -145,97 +263,56 @@ impl Microphone {
     }
 }
 
-/// An open speaker: mixes the members and plays them. Unverified: no sound device where this was written.
+impl Drop for Microphone {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+    }
+}
+
+/// An open speaker: mixes the members and plays them. Dropping it closes it.
 #[derive(Debug)]
 pub struct Speaker {
-    pipe: Pipe,
-    mixer: gst::Element,
+    ended: Arc<AtomicBool>,
 }
 
 impl Speaker {
-    /// Opens it; `None` when sound goes nowhere.
-    ///
-    /// # Errors
-    /// When it is known at once that it does not work.
-    pub fn open(
-        sound: &Sound,
-        generation: u32,
-        timebase: &Timebase,
-        inbox: &Sender<Input>,
-    ) -> Result<Option<Self>> {
-        if sound.sink == SoundSink::None {
-            return Ok(None);
+    /// Opens it; `None` when sound goes nowhere. That its card does not work comes as [`Input::Broken`].
+    #[must_use]
+    pub fn open(stage: &Arc<Stage>, generation: u32, inbox: &Sender<Input>) -> Option<Self> {
+        if stage.sound.sink == SoundSink::None {
+            return None;
         }
-        for plugin in ["alsa", "audioconvert", "audioresample", "audiomixer"] {
-            plugins::load(plugin)?;
-        }
-        let origin = Origin::Speaker(generation);
-        let pipe = Pipe::new("speaker", timebase, inbox, origin);
-        let mixer =
-            pipe::make("audiomixer", &[("latency", "30000000"), ("output-buffer-duration", "10000000")])?;
-        let filter = pipe::filter(&raw())?;
-        let convert = pipe::make("audioconvert", &[])?;
-        let resample = pipe::make("audioresample", &[])?;
-        let sink = if sound.sink == SoundSink::Fake {
-            pipe::make("fakesink", &[("sync", "true")])?
-        } else {
-            let sink = pipe::make("alsasink", &[("buffer-time", "80000"), ("latency-time", "10000")])?;
-            sink.set_property("device", device(&sound.playback));
-            sink
-        };
-        tell_first(&sink, inbox, origin);
-        if cancels_echo(sound) {
-            plugins::load("webrtcdsp")?;
-            let probe = pipe::make("webrtcechoprobe", &[])?;
-            probe.set_property("name", PROBE);
-            pipe.chain(&[&mixer, &filter, &probe, &convert, &resample, &sink])?;
-        } else {
-            pipe.chain(&[&mixer, &filter, &convert, &resample, &sink])?;
-        }
-        pipe.play(inbox, origin);
-        Ok(Some(Self { pipe, mixer }))
-    }
-
-    /// Where a member's sound goes in.
-    ///
-    /// # Errors
-    /// When the mixer refuses.
-    pub fn join(&self, session: SessionId) -> Result<gst_app::AppSrc> {
-        let input = pipe::source(&format!("member-{session}"), &raw(), 10);
-        let pipeline = self.pipe.pipeline();
-        pipeline.add(&input)?;
-        let pad = self
-            .mixer
-            .request_pad_simple("sink_%u")
-            .ok_or_else(|| anyhow!("the mixer takes no more members"))?;
-        if let Some(out) = input.static_pad("src") {
-            out.link(&pad)?;
-        }
-        input.sync_state_with_parent()?;
-        Ok(input)
-    }
-
-    /// Takes a member out.
-    pub fn leave(&self, input: &gst_app::AppSrc) {
-        let Some(out) = input.static_pad("src") else { return };
-        let pad = out.peer();
-        let _ = input.set_state(gst::State::Null);
-        let _ = self.pipe.pipeline().remove(input);
-        if let Some(pad) = pad {
-            self.mixer.release_request_pad(&pad);
-        }
+        let ended = Arc::<AtomicBool>::default();
+        let (stage, end) = (Arc::clone(stage), Arc::clone(&ended));
+        threaded("speaker", Origin::Speaker(generation), inbox, move |works| {
+            let played = play(&stage, &end, works);
+            *stage.played() = None;
+            played
+        });
+        Some(Self { ended })
     }
 }
 
-/// What is wrong with a sound device, with the cards there are.
-#[must_use]
-pub fn complaint(what: &str, device: &str, detail: &str) -> String {
-    let cards: Vec<String> =
-        alsa::card::Iter::new().filter_map(Result::ok).filter_map(|card| card.get_name().ok()).collect();
-    let cards = if cards.is_empty() {
-        "there is no sound card at all".to_owned()
-    } else {
-        format!("the cards are {}", cards.join(", "))
-    };
-    format!("the {what} {device} does not work ({detail}); {cards}; plug it in, or see [sound]")
+fn play(stage: &Stage, ended: &AtomicBool, works: &mut dyn FnMut()) -> Result<()> {
+    let Some(mut card) = card::Speaker::open(&stage.sound, stage.room.as_ref())? else { return Ok(()) };
+    *stage.played() = Some(Bridge::new(RATE as f64));
+    let mut block = [0.0; BLOCK];
+    while !ended.load(Ordering::Acquire) {
+        stage.voices().mix(&mut block);
+        if let Some(played) = stage.played().as_mut() {
+            played.push(block.iter().copied());
+        }
+        let mark = card.write(&block)?;
+        if let Some(played) = stage.played().as_mut() {
+            played.observe(mark.count, mark.at_ns);
+        }
+        works();
+    }
+    Ok(())
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+    }
 }

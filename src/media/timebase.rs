@@ -24,6 +24,12 @@ impl Timebase {
         self.clock.time().saturating_sub(self.base)
     }
 
+    /// Running time at a time of CLOCK_MONOTONIC, which is also the pipelines' clock.
+    #[must_use]
+    pub fn at(&self, monotonic_ns: u64) -> gst::ClockTime {
+        gst::ClockTime::from_nseconds(monotonic_ns).saturating_sub(self.base)
+    }
+
     /// Puts a pipeline on this clock and base time.
     pub fn rule(&self, pipeline: &gst::Pipeline) {
         pipeline.use_clock(Some(&self.clock));
@@ -35,8 +41,14 @@ impl Timebase {
 /// CLOCK_MONOTONIC in milliseconds.
 #[must_use]
 pub fn monotonic_ms() -> u64 {
+    monotonic_ns() / 1_000_000
+}
+
+/// CLOCK_MONOTONIC in nanoseconds.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes the struct given; CLOCK_MONOTONIC always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

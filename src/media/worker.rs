@@ -20,7 +20,7 @@ use super::pipe;
 use super::protocol::{self, Command, Event, Fault, Part, Role, SessionId, Settings, Stats};
 use super::screen::Screen;
 use super::session::{Session, Setup};
-use super::sound::{self, Microphone, Speaker};
+use super::sound::{self, Microphone, Speaker, Stage};
 use super::stats::Counters;
 use super::timebase::Timebase;
 use super::watchdog::{self, Judge, Progress};
@@ -235,6 +235,7 @@ struct Worker {
     habits: Habits,
     standin: Option<Capture>,
     pictures_seen: (u64, Instant),
+    stage: Arc<Stage>,
     microphone: Device<Microphone>,
     speaker: Device<Speaker>,
     sessions: HashMap<SessionId, (Role, Session)>,
@@ -251,6 +252,7 @@ impl Worker {
         let encoders = codec::encoders(&settings)?;
         let decoders = codec::decoders(&settings)?;
         let timebase = Timebase::start();
+        let sound = settings.sound.clone();
         let counters = Arc::<Counters>::default();
         let picture = capture::picture_info(&settings.camera)?;
         let mirrored = settings.camera.mirror != settings.camera.mirror_preview;
@@ -293,6 +295,7 @@ impl Worker {
             habits: Habits::default(),
             standin: None,
             pictures_seen: (0, Instant::now()),
+            stage: Stage::new(&sound),
             microphone: Device::default(),
             speaker: Device::default(),
             sessions: HashMap::new(),
@@ -394,7 +397,7 @@ impl Worker {
                     if let Some(playing) = &answered.playing {
                         playing.name(member);
                     }
-                    return self.open_speaker();
+                    self.open_speaker();
                 }
             }
             Command::Close { session } => self.close(session),
@@ -418,10 +421,8 @@ impl Worker {
 
     fn close(&mut self, session: SessionId) {
         let Some((_, closed)) = self.sessions.remove(&session) else { return };
-        if let Some(input) = closed.playing.as_ref().and_then(|playing| playing.speak(None))
-            && let Some(speaker) = &self.speaker.open
-        {
-            speaker.leave(&input);
+        if let Some(playing) = &closed.playing {
+            playing.speak(None);
         }
         self.setup.screen.forget(session);
         if self.publisher == Some(session) {
@@ -437,9 +438,6 @@ impl Worker {
         self.capturing = on;
         if on {
             let mut events = self.open_camera();
-            if sound::cancels_echo(&self.setup.settings.sound) {
-                events.extend(self.open_speaker());
-            }
             events.extend(self.open_microphone());
             return events;
         }
@@ -480,21 +478,18 @@ impl Worker {
         events
     }
 
-    /// Closes the speaker when nobody plays, and no microphone needs it to know its echo.
+    /// Closes the speaker when nobody plays.
     fn rest_speaker(&mut self) {
-        let echo = self.capturing && sound::cancels_echo(&self.setup.settings.sound);
-        if !echo && !self.sessions.values().any(|(role, _)| *role == Role::Play) {
+        if !self.sessions.values().any(|(role, _)| *role == Role::Play) {
             self.speaker.shut();
         }
     }
 
     fn open_microphone(&mut self) -> Vec<Event> {
         let generation = self.microphone.next();
-        let Setup { settings, timebase, inbox, counters, audio, .. } = &self.setup;
+        let Setup { timebase, inbox, counters, audio, .. } = &self.setup;
         let sending = counters.sending.load(Ordering::Relaxed);
-        // Without a speaker there is no echo.
-        let cancel = sound::cancels_echo(&settings.sound) && self.speaker.open.is_some();
-        match sound::microphone(&settings.sound, generation, timebase, inbox, sending, cancel, audio) {
+        match sound::microphone(&self.stage, generation, timebase, inbox, sending, audio) {
             Ok(pipe) => {
                 self.microphone.open = Some(pipe);
                 Vec::new()
@@ -504,33 +499,18 @@ impl Worker {
     }
 
     /// Opens the speaker unless it is, and lets every member into it.
-    fn open_speaker(&mut self) -> Vec<Event> {
-        let Setup { settings, timebase, inbox, .. } = &self.setup;
-        let mut events = Vec::new();
+    fn open_speaker(&mut self) {
         if self.speaker.open.is_none() && self.speaker.retry.is_none() {
             let generation = self.speaker.next();
-            match Speaker::open(&settings.sound, generation, timebase, inbox) {
-                Ok(speaker) => self.speaker.open = speaker,
-                Err(error) => return self.speaker.fails(Part::Speaker, format!("{error:#}")),
-            }
-            // A microphone that is open knows nothing of this speaker's echo.
-            if self.microphone.open.is_some() && sound::cancels_echo(&self.setup.settings.sound) {
-                events.extend(self.open_microphone());
+            self.speaker.open = Speaker::open(&self.stage, generation, &self.setup.inbox);
+        }
+        if self.speaker.open.is_some() {
+            for (id, (_, opened)) in &self.sessions {
+                if let Some(playing) = opened.playing.as_ref().filter(|playing| !playing.speaks()) {
+                    playing.speak(Some(self.stage.join(*id)));
+                }
             }
         }
-        let Some(speaker) = &self.speaker.open else { return events };
-        for (id, playing) in
-            self.sessions.iter().filter_map(|(id, (_, opened))| Some((id, opened.playing.as_ref()?)))
-        {
-            if playing.speaks() {
-                continue;
-            }
-            match speaker.join(*id) {
-                Ok(input) => drop(playing.speak(Some(input))),
-                Err(error) => return self.speaker.fails(Part::Speaker, format!("{error:#}")),
-            }
-        }
-        events
     }
 
     fn start_encoder(&mut self) -> Result<()> {
@@ -587,7 +567,6 @@ impl Worker {
 
     fn broken(&mut self, origin: Origin, element: &str, detail: &str) -> Vec<Event> {
         log::debug!("{origin:?}: {detail}");
-        let sound = &self.setup.settings.sound;
         match origin {
             Origin::Camera(generation) if self.camera.is(generation) => {
                 let device = self.camera.open.as_ref().map(Capture::title).unwrap_or_default();
@@ -597,17 +576,15 @@ impl Worker {
                 self.camera_fails(detail)
             }
             Origin::Microphone(generation) if self.microphone.is(generation) => {
-                let detail = sound::complaint("microphone", &sound.capture, detail);
-                self.microphone.fails(Part::Microphone, detail)
+                self.microphone.fails(Part::Microphone, detail.to_owned())
             }
             Origin::Speaker(generation) if self.speaker.is(generation) => {
-                let detail = sound::complaint("speaker", &sound.playback, detail);
                 for (_, opened) in self.sessions.values() {
                     if let Some(playing) = &opened.playing {
                         playing.speak(None);
                     }
                 }
-                self.speaker.fails(Part::Speaker, detail)
+                self.speaker.fails(Part::Speaker, detail.to_owned())
             }
             Origin::Encoder(generation) if generation == self.encoder_generation => {
                 let mut started = false;
@@ -820,7 +797,7 @@ impl Worker {
         }
         if self.speaker.retry.is_some_and(|at| at <= now) {
             self.speaker.retry = None;
-            events.extend(self.open_speaker());
+            self.open_speaker();
         }
         if now - self.reported.0 >= REPORT {
             events.push(self.report(now));

@@ -1,0 +1,225 @@
+//! A simulated room with a sound card: a fake for where there is neither, with the faults real ones are known for.
+//!
+//! What the speaker plays comes back into the microphone through 200 ms of reverberation, `delay_ms` late, on a clock that
+//! differs by `drift_ppm` (USB cards on ARM boards: 48 samples a second, pjproject #2339), with a low noise and perhaps
+//! somebody speaking. No I/O here: both sides are counted in samples.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Result, bail};
+
+use super::protocol;
+use super::resample::Resampler;
+use super::stats::RATE;
+
+/// The room falls silent, by 60 dB, within 200 ms.
+const RESPONSE: usize = RATE / 5;
+/// Of the echo's power, what comes straight from the speaker.
+const DIRECT: f64 = 0.5;
+/// The microphone's own noise, RMS: -72 dBFS.
+const NOISE: f32 = 0.000_25;
+
+/// The room: what is played, and what is recorded.
+#[derive(Debug)]
+pub struct Room {
+    response: Vec<f32>,
+    speech: Vec<f32>,
+    spoken: usize,
+    /// What the speaker plays, from sample `echoed + 1 - RESPONSE` on.
+    played: VecDeque<f32>,
+    /// Samples whose echo is known.
+    echoed: u64,
+    echo: Resampler,
+    /// Speaker's samples for each of the microphone's.
+    step: f64,
+    delay: u64,
+    recorded: u64,
+    dice: Dice,
+}
+
+impl Room {
+    /// A silent room where somebody says `speech` over and over.
+    #[must_use]
+    pub fn new(settings: &protocol::Room, speech: Vec<f32>) -> Self {
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        let mut response: Vec<f32> =
+            (0..RESPONSE).map(|n| dice.normal() * 10f32.powf(-3.0 * n as f32 / RESPONSE as f32)).collect();
+        let power: f64 = response.iter().skip(1).map(|tap| f64::from(*tap).powi(2)).sum();
+        let wanted = 10f64.powf(settings.echo_db / 10.0);
+        let scale = (wanted * (1.0 - DIRECT) / power).sqrt() as f32;
+        response.iter_mut().for_each(|tap| *tap *= scale);
+        response[0] = (wanted * DIRECT).sqrt() as f32;
+        // The newest sample comes last, as it does in `played`.
+        response.reverse();
+        Self {
+            response,
+            speech,
+            spoken: 0,
+            played: VecDeque::from(vec![0.0; RESPONSE - 1]),
+            echoed: 0,
+            echo: Resampler::new(1.0),
+            step: 1.0 / (1.0 + settings.drift_ppm * 1e-6),
+            delay: u64::from(settings.delay_ms) * RATE as u64 / 1000,
+            recorded: 0,
+            dice,
+        }
+    }
+
+    /// Plays samples, the first of them as sample `at` of the speaker's clock; what was not played was silence.
+    pub fn play(&mut self, at: u64, samples: &[f32]) {
+        let end = self.echoed + (self.played.len() + 1 - RESPONSE) as u64;
+        // What comes too late is not heard.
+        let late = end.saturating_sub(at).min(samples.len() as u64);
+        for _ in end..at {
+            self.played.push_back(0.0);
+        }
+        self.played.extend(&samples[late as usize..]);
+    }
+
+    /// The microphone's next samples.
+    pub fn record(&mut self, samples: &mut [f32]) {
+        for sample in samples {
+            let echo = loop {
+                // The microphone's first samples hear what was played before there was a speaker.
+                if (self.recorded as f64 * self.step) < self.delay as f64 {
+                    break 0.0;
+                }
+                match self.echo.next(self.step) {
+                    Some(echo) => break echo,
+                    None => self.reverberate(),
+                }
+            };
+            self.recorded += 1;
+            let said =
+                if self.speech.is_empty() { 0.0 } else { self.speech[self.spoken % self.speech.len()] };
+            self.spoken += 1;
+            *sample = (echo + said + self.dice.normal() * NOISE).clamp(-1.0, 1.0);
+        }
+    }
+
+    /// Makes the echo of the next 10 ms.
+    fn reverberate(&mut self) {
+        const STEP: usize = RATE / 100;
+        while self.played.len() < RESPONSE - 1 + STEP {
+            self.played.push_back(0.0);
+        }
+        let played = self.played.make_contiguous();
+        let echo: Vec<f32> = (0..STEP).map(|n| dot(&played[n..n + RESPONSE], &self.response)).collect();
+        self.echo.push(echo);
+        self.played.drain(..STEP);
+        self.echoed += STEP as u64;
+    }
+}
+
+/// The room's card: what its two clocks show.
+#[derive(Debug)]
+pub struct Card {
+    settings: protocol::Room,
+    speech: Vec<f32>,
+    room: Mutex<(Room, u64)>,
+}
+
+impl Card {
+    /// A card in a room of its own; its clocks start with the microphone.
+    ///
+    /// # Errors
+    /// When the file with the speech cannot be read or is something else.
+    pub fn new(settings: &protocol::Room) -> Result<Self> {
+        let speech = if settings.speech.is_empty() { Vec::new() } else { speech(&settings.speech)? };
+        let room = Mutex::new((Room::new(settings, Vec::new()), u64::MAX));
+        Ok(Self { settings: settings.clone(), speech, room })
+    }
+
+    fn room(&self) -> MutexGuard<'_, (Room, u64)> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the microphone at a time.
+    pub fn open(&self, now_ns: u64) {
+        *self.room() = (Room::new(&self.settings, self.speech.clone()), now_ns);
+    }
+
+    /// The microphone's samples a second.
+    #[must_use]
+    pub fn microphone_rate(&self) -> f64 {
+        RATE as f64 * (1.0 + self.settings.drift_ppm * 1e-6)
+    }
+
+    /// The microphone's next samples.
+    pub fn record(&self, samples: &mut [f32]) {
+        self.room().0.record(samples);
+    }
+
+    /// Plays samples that leave the speaker from `at_ns` on, rounded to its samples.
+    pub fn play(&self, opened_ns: u64, written: u64, samples: &[f32]) {
+        let mut room = self.room();
+        // What is played while nobody listens is heard by nobody.
+        if room.1 == u64::MAX {
+            return;
+        }
+        let between = (i128::from(opened_ns) - i128::from(room.1)) * RATE as i128 / 1_000_000_000;
+        if let Ok(at) = u64::try_from(between + i128::from(written)) {
+            room.0.play(at, samples);
+        }
+    }
+}
+
+/// Reads a WAV file of 16 bits, one channel, 48 kHz.
+fn speech(path: &str) -> Result<Vec<f32>> {
+    const LARGEST: u64 = 64 << 20;
+    let wrong = || format!("[sound.room] speech = {path:?}");
+    let size = std::fs::metadata(path).map_err(|error| anyhow::anyhow!("{}: {error}", wrong()))?.len();
+    if size > LARGEST {
+        bail!("{}: larger than {} MiB", wrong(), LARGEST >> 20);
+    }
+    let bytes = std::fs::read(path).map_err(|error| anyhow::anyhow!("{}: {error}", wrong()))?;
+    let mut chunks = bytes.get(12..).unwrap_or_default();
+    let mut right = false;
+    // RIFF: a name of four letters, a length, and what it says, padded to an even length.
+    while let (Some(name), Some(length)) = (chunks.get(..4), chunks.get(4..8)) {
+        let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        let body = &chunks[8..chunks.len().min(8 + length)];
+        if name == b"fmt " && body.len() >= 16 {
+            // PCM, one channel; 48,000 samples; 16 bits.
+            right =
+                body[..4] == [1, 0, 1, 0] && body[4..8] == 48_000u32.to_le_bytes() && body[14..16] == [16, 0];
+        } else if name == b"data" && right {
+            return Ok(body
+                .chunks_exact(2)
+                .map(|two| f32::from(i16::from_le_bytes([two[0], two[1]])) / 32768.0)
+                .collect());
+        }
+        chunks = chunks.get(8 + length + length % 2..).unwrap_or_default();
+    }
+    bail!("{} is no WAV file of 16 bits, one channel, 48 kHz", wrong());
+}
+
+/// Sums in sixteen lanes, which compilers turn into vector instructions.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0f32; 16];
+    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
+        for lane in 0..16 {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// Numbers that look random and are the same each time: xorshift64*.
+#[derive(Debug)]
+struct Dice(u64);
+
+impl Dice {
+    fn uniform(&mut self) -> f32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / (1u32 << 24) as f32
+    }
+
+    /// About normal, of variance 1: the sum of twelve.
+    fn normal(&mut self) -> f32 {
+        (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
+    }
+}
