@@ -22,7 +22,7 @@ use super::codec;
 use super::outlet::Outlet;
 use super::pipe::{self, Pipe};
 use super::plugins;
-use super::protocol::{Camera, ControlValue, PixelFormat};
+use super::protocol::{Camera, ControlValue, Fake, PixelFormat};
 use super::session::Setup;
 use super::worker::{Input, Origin};
 use crate::board::camera::mode::{self, Choice, Crop, Rate, Wish};
@@ -148,7 +148,8 @@ fn start(
     source.set_property("device", &path);
     let (counters, outlet) = (Arc::clone(&setup.counters), Arc::clone(outlet));
     let (inbox, gave) = (setup.inbox.clone(), Arc::clone(gave));
-    chain(&pipe, &source, &choice, wanted, flip, &setup.decoder, move |sample| {
+    let decoder = *setup.decoder.lock().unwrap_or_else(PoisonError::into_inner);
+    chain(&pipe, &source, &choice, wanted, flip, &decoder, move |sample| {
         counters.captured.fetch_add(1, Ordering::Relaxed);
         if !gave.swap(true, Ordering::AcqRel) {
             let _ = inbox.send(Input::Works(origin));
@@ -218,7 +219,7 @@ fn chain(
         // unverified: no camera here gives H.264 or JPEG; the chain behind v4l2src is tested with coded test pictures.
         PixelFormat::H264 => {
             elements.push(plugins::element("videoparsersbad", "h264parse")?);
-            elements.push(decoder.make()?);
+            elements.extend(decoder.make(&Fake::default())?.elements);
         }
         PixelFormat::Mjpg => elements.push(jpeg_decoder()?),
         PixelFormat::Nv12 | PixelFormat::Yuyv | PixelFormat::Raw => {}
