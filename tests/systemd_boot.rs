@@ -132,13 +132,11 @@ impl Drop for Board {
         let _ = self.outer.wait();
         let _ = Command::new("umount").arg("-l").arg(self.dir.path()).status();
         let _ = std::fs::remove_file(self.dir.path().with_extension("log"));
+        // Its processes take a moment to be gone, and their groups with them.
+        let tidy = "for try in $(seq 50); do [ -d $0 ] || break; find $0 -depth -type d -exec rmdir {} + && break; sleep 0.1; done";
         for group in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
             let group = Path::new(group).join(format!("rtcroom-test-{}", self.outer.id()));
-            let _ = Command::new("find")
-                .arg(group)
-                .args(["-depth", "-type", "d", "-delete"])
-                .stderr(Stdio::null())
-                .status();
+            let _ = Command::new("sh").args(["-c", tidy]).arg(group).stderr(Stdio::null()).status();
         }
     }
 }

@@ -15,7 +15,8 @@ echo $$ > "$group/cgroup.procs"
 mount -t tmpfs -o size=512M,mode=755 tmpfs "$dir"
 mkdir "$dir/upper" "$dir/work" "$dir/root"
 export dir bin here
-exec unshare --fork --kill-child --pid --mount --uts --ipc --cgroup --net \
+# Whoever started this is the test; nothing outlives it.
+exec setpriv --pdeathsig KILL unshare --fork --kill-child --pid --mount --uts --ipc --cgroup --net \
     --time --boottime "$((uptime - $(cut -d. -f1 /proc/uptime)))" --propagation private bash -euc '
     root=$dir/root
     mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$root"
