@@ -8,8 +8,9 @@ use crate::media::protocol::{Command, Role, SessionId};
 
 /// Publish, eight players, spares, and those about to be closed.
 const MOST: usize = 24;
-/// Making an offer takes milliseconds; after this the worker hangs.
-const OFFER: Duration = Duration::from_secs(5);
+/// Making an offer includes making a key (RSA: gst-plugins-bad/ext/dtls/gstdtlscertificate.c), whose time is a matter of luck
+/// and of the processor; a worker that hangs as a whole is found out much sooner, by its silence.
+const OFFER: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 struct Slot {

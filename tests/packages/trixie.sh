@@ -1,10 +1,23 @@
 #!/usr/bin/env bash
 # boards/simulator.sh --once in a Debian 13 with nothing installed: its compiler, its GStreamer 1.26.
+#   trixie.sh        builds there
+#   trixie.sh DIR    with programs built for Debian 12, as the packages have them
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cache=${RTCROOM_CROSS_CACHE:-/var/cache/rtcroom-kiosk/cross}
-mkdir -p "$cache/cargo" "$cache/target-simulator-trixie"
-"$here/tests/packages/throwaway.sh" trixie "$here:/tree" "$cache/cargo:/cargo" "$cache/target-simulator-trixie:/objects" -- \
-    sh -c 'apt-get update -q >/dev/null && cd /tree && CARGO_HOME=/cargo CARGO_TARGET_DIR=/objects exec boards/simulator.sh --once' |
+objects=$cache/target-simulator-trixie
+mkdir -p "$cache/cargo" "$objects"
+binds=("$here:/tree" "$cache/cargo:/cargo" "$objects:/objects")
+# The packages that `boards/setup.sh build run` would install, by itself when it builds.
+prepare='boards/setup.sh run >/dev/null 2>&1; gst=$(dpkg-query -W -f "\${Version}" libgstreamer1.0-0); echo "GStreamer $gst" >&2'
+run='boards/simulator.sh --once'
+if [ $# -gt 0 ]; then
+    binds+=("$(realpath "$1"):/programs")
+    run="RTCROOM_BIN=/programs $run"
+else
+    prepare=true
+fi
+"$here/tests/packages/throwaway.sh" trixie "${binds[@]}" -- \
+    sh -c "cd /tree && export CARGO_HOME=/cargo CARGO_TARGET_DIR=/objects && $prepare && $run" |
     tee /dev/stderr | tail -n 1 | grep -q '"ok":true'
