@@ -24,7 +24,8 @@ mod imp {
 
     #[glib::object_subclass]
     impl ObjectSubclass for Faulty {
-        const NAME: &'static str = "RtcroomFaultyH264Dec";
+        // Instances are named after it, and the worker knows a decoder by its name: `faultyh264dec0`.
+        const NAME: &'static str = "GstFaultyH264Dec";
         type Type = super::Faulty;
         type ParentType = gst::Bin;
     }

@@ -34,7 +34,7 @@ mod imp {
 
     #[glib::object_subclass]
     impl ObjectSubclass for Faulty {
-        const NAME: &'static str = "RtcroomFaultyH264Enc";
+        const NAME: &'static str = "GstFaultyH264Enc";
         type Type = super::Faulty;
         type ParentType = gst::Bin;
     }
