@@ -23,12 +23,16 @@ _kiosk__media() {
 
     case "${cmd}" in
         kiosk__media)
-            opts="-h -V --inspect --help --version"
+            opts="-h -V --inspect --try --settings --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --try)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
