@@ -4,6 +4,7 @@
 
 mod kiosk_support;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -57,9 +58,15 @@ fn kiosk(server: &str, manager: &Manager, dir: tempfile::TempDir, change: (&str,
 fn ready_comes_when_the_worker_has_answered_and_does_not_wait_for_the_server() {
     let dir = tempfile::tempdir().unwrap();
     let manager = Manager::new(dir.path());
-    let kiosk = kiosk("http://127.0.0.1:9/", &manager, dir, ("", ""));
+    // A worker that takes its time, as on a slow card.
+    let worker = env!("CARGO_BIN_EXE_kiosk-media");
+    let slow = dir.path().join("slow");
+    std::fs::write(&slow, format!("#!/bin/sh\nsleep 3\nexec {worker}\n")).unwrap();
+    std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let start = Instant::now();
+    let _kiosk = kiosk("http://127.0.0.1:9/", &manager, dir, (worker, slow.to_str().unwrap()));
     let before = manager.until("READY=1", 40);
-    assert!(kiosk.status()["worker"]["pid"].is_u64(), "the worker has answered: {before:?}");
+    assert!(start.elapsed() >= Duration::from_secs(3), "before the worker could answer: {before:?}");
     let offline = "STATUS=offline: no connection to 127.0.0.1:9";
     if !before.iter().any(|text| text.contains(offline)) {
         manager.until(offline, 20);
