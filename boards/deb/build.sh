@@ -8,7 +8,15 @@ case $ARCH in
     amd64) rust=x86_64-unknown-linux-gnu gnu=x86_64-linux-gnu ;;
 esac
 upper=$(tr a-z- A-Z_ <<<"$rust")
-export "CARGO_TARGET_${upper}_LINKER=$gnu-gcc" "CC_${rust//-/_}=$gnu-gcc"
+export "CC_${rust//-/_}=$gnu-gcc"
+# The three programs share a library crate. lld leaves out the shared libraries of the parts that a program does not use;
+# GNU ld would have kioskd and roomservice load GStreamer.
+# A cross compiler does not look for it in PATH, hence -B.
+mkdir /tmp/lld
+ln -s /usr/bin/ld.lld /tmp/lld/ld.lld
+printf '#!/bin/sh\nexec %s-gcc -B /tmp/lld -fuse-ld=lld -Wl,--as-needed "$@"\n' "$gnu" >/tmp/linker
+chmod 755 /tmp/linker
+export "CARGO_TARGET_${upper}_LINKER=/tmp/linker"
 export PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR=/usr/lib/$gnu/pkgconfig:/usr/share/pkgconfig
 # v4l's bindings are made from the target's headers.
 [ "$ARCH" = amd64 ] || export BINDGEN_EXTRA_CLANG_ARGS="--target=$gnu -I/usr/$gnu/include"

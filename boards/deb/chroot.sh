@@ -8,7 +8,7 @@ say() { echo "cross: $*" >&2; }
 
 # The compiler is Debian's for its browsers, of the same version in Debian 12 and 13.
 # libclang: the v4l crate makes its bindings from the kernel's header.
-tools=(rustc-web cargo-web libclang-dev gcc libc6-dev pkg-config ca-certificates dpkg-dev lintian)
+tools=(rustc-web cargo-web libclang-dev gcc lld libc6-dev pkg-config ca-certificates dpkg-dev lintian)
 libraries=(libstd-rust-web-dev libgstreamer-plugins-bad1.0-0 libgstreamer-plugins-base1.0-dev libasound2-dev libssl-dev libc6-dev)
 # Unpacked only: it depends on OpenCV for a header that is not used, which is 150 MB of packages.
 unpacked=(libgstreamer-plugins-bad1.0-dev)
