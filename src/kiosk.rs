@@ -58,6 +58,7 @@ pub(crate) mod chores;
 pub(crate) mod codecs;
 pub mod control;
 pub(crate) mod core;
+pub mod doctor;
 pub mod driver;
 pub mod event;
 pub(crate) mod front;

@@ -18,6 +18,7 @@
 //! - [`card`], [`bridge`], [`pace`], [`resample`], [`voices`], [`echo`]: sound between the clocks of cards and network, without its echo.
 //! - [`room`]: a simulated room, for where there is none.
 //! - [`stats`], [`watchdog`]: what is measured, and what follows when it stands still.
+//! - [`check`]: what `kioskd doctor` has tried.
 //! - [`jail`]: what the worker may not do.
 //! - [`fault`]: codecs that fail on purpose.
 //! - [`pipe`], [`outlet`], [`plugins`], [`timebase`]: how pipelines are made and joined.
@@ -27,6 +28,7 @@ pub mod bridge;
 pub mod camera;
 pub mod capture;
 pub mod card;
+pub mod check;
 pub mod codec;
 pub mod echo;
 pub mod encode;

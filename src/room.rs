@@ -11,6 +11,8 @@ pub mod failure;
 #[cfg(feature = "kiosk")]
 pub mod im;
 #[cfg(feature = "kiosk")]
+pub mod look;
+#[cfg(feature = "kiosk")]
 pub mod renewal;
 #[cfg(feature = "kiosk")]
 pub mod ticket;

@@ -23,13 +23,17 @@ _kiosk__media() {
 
     case "${cmd}" in
         kiosk__media)
-            opts="-h -V --inspect --try --settings --json --help --version"
+            opts="-h -V --inspect --try --settings --json --check --picture --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --try)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --picture)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

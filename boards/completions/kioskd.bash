@@ -19,6 +19,9 @@ _kioskd() {
             kioskd,check-config)
                 cmd="kioskd__subcmd__check__subcmd__config"
                 ;;
+            kioskd,doctor)
+                cmd="kioskd__subcmd__doctor"
+                ;;
             kioskd,hangup)
                 cmd="kioskd__subcmd__hangup"
                 ;;
@@ -42,6 +45,9 @@ _kioskd() {
                 ;;
             kioskd__subcmd__help,check-config)
                 cmd="kioskd__subcmd__help__subcmd__check__subcmd__config"
+                ;;
+            kioskd__subcmd__help,doctor)
+                cmd="kioskd__subcmd__help__subcmd__doctor"
                 ;;
             kioskd__subcmd__help,hangup)
                 cmd="kioskd__subcmd__help__subcmd__hangup"
@@ -71,7 +77,7 @@ _kioskd() {
 
     case "${cmd}" in
         kioskd)
-            opts="-h -V --help --version run press hangup status metrics may-reboot check-config help"
+            opts="-h -V --help --version run press hangup status metrics may-reboot doctor check-config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -106,6 +112,40 @@ _kioskd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kioskd__subcmd__doctor)
+            opts="-h --config --boards-dir --runtime-dir --state-dir --json --picture --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --boards-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --picture)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kioskd__subcmd__hangup)
             opts="-h --runtime-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -125,7 +165,7 @@ _kioskd() {
             return 0
             ;;
         kioskd__subcmd__help)
-            opts="run press hangup status metrics may-reboot check-config help"
+            opts="run press hangup status metrics may-reboot doctor check-config help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -139,6 +179,20 @@ _kioskd() {
             return 0
             ;;
         kioskd__subcmd__help__subcmd__check__subcmd__config)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kioskd__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -6,7 +6,7 @@ use clap::Parser as _;
 use rtcroom_kiosk::journald;
 use rtcroom_kiosk::media::arguments::Arguments;
 use rtcroom_kiosk::media::protocol::{Settings, Video};
-use rtcroom_kiosk::media::{codec, jail, line, plugins, worker};
+use rtcroom_kiosk::media::{check, codec, jail, line, plugins, worker};
 
 /// Pictures of a trial.
 const TRIAL: u32 = 30;
@@ -53,6 +53,9 @@ fn main() -> ExitCode {
         }
         if let Some(element) = &arguments.try_codec {
             return try_codec(element, arguments.settings, arguments.json);
+        }
+        if arguments.check {
+            return check::run(arguments.picture.as_deref());
         }
         let (reader, writer) = line::take()?;
         worker::run(reader, writer)

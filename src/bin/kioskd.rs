@@ -11,7 +11,7 @@ use rtcroom_kiosk::board::button::{self, Edges};
 use rtcroom_kiosk::kiosk::arguments::{Arguments, Command, Configured};
 use rtcroom_kiosk::kiosk::control::{self, Ask};
 use rtcroom_kiosk::kiosk::process::Source;
-use rtcroom_kiosk::kiosk::{driver, notify, reboot};
+use rtcroom_kiosk::kiosk::{doctor, driver, notify, reboot};
 use rtcroom_kiosk::room::client::Client;
 use rtcroom_kiosk::room::tickets::Tickets;
 use rtcroom_kiosk::{config, journald};
@@ -36,6 +36,19 @@ fn main() -> ExitCode {
                     ExitCode::from(BAD_CONFIG)
                 }
             };
+        }
+        Command::Doctor { configured, runtime, state_dir, json, picture } => {
+            // SAFETY: nothing has started a thread yet.
+            unsafe { doctor::quieten() };
+            journald::start();
+            return ExitCode::from(doctor::run(&doctor::Options {
+                config: configured.config,
+                boards_dir: configured.boards_dir,
+                runtime_dir: runtime.dir(),
+                state_dir: doctor::state_dir(state_dir),
+                json,
+                picture,
+            }));
         }
         Command::Press(runtime) => short(&runtime.dir(), Ask::Press),
         Command::Hangup(runtime) => short(&runtime.dir(), Ask::Hangup),

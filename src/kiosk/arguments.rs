@@ -52,6 +52,25 @@ pub enum Command {
     /// Whether this board may be rebooted now: not within an hour of the last time. For kioskd-reboot.service.
     #[command(hide = true)]
     MayReboot,
+    /// Try every part of the kiosk, and say in a line what is wrong with it and what to do. Exits with 0 when all is
+    /// well, 1 with warnings, 2 when something does not work. As root it also says who holds a busy device.
+    Doctor {
+        /// Which configuration.
+        #[command(flatten)]
+        configured: Configured,
+        /// Which kiosk of this machine.
+        #[command(flatten)]
+        runtime: Runtime,
+        /// Where a renewed ticket is kept; $STATE_DIRECTORY, else /var/lib/kioskd.
+        #[arg(long)]
+        state_dir: Option<PathBuf>,
+        /// Everything, as one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Save what the camera sees there: PNG when the name ends so, else JPEG.
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
+    },
     /// Read the configuration and the files it names, and say what is wrong with them.
     CheckConfig(Configured),
 }

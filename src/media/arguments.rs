@@ -1,5 +1,7 @@
 //! The command line of `kiosk-media`. Its man page and shell completions are made from it.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 /// The media worker of rtcroom-kiosk. It speaks JSON lines with kioskd over the socket it is given as stdin.
@@ -19,4 +21,11 @@ pub struct Arguments {
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
+    /// For `kioskd doctor`: reads settings as JSON from stdin, tries codecs, microphone and speaker, and says what it
+    /// finds as lines of JSON.
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: saves what the camera sees there.
+    #[arg(long, requires = "check", value_name = "FILE")]
+    pub picture: Option<PathBuf>,
 }

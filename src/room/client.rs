@@ -405,8 +405,12 @@ impl Client {
     }
 }
 
-/// The HTTP client: certificates, proxy, one kind of connection.
 fn connect(server: &Server, secure: bool) -> Result<reqwest::Client, SetupError> {
+    builder(server, secure)?.build().map_err(|error| SetupError::Library(innermost(&error)))
+}
+
+/// The HTTP client: certificates, proxy, one kind of connection.
+pub(super) fn builder(server: &Server, secure: bool) -> Result<reqwest::ClientBuilder, SetupError> {
     // Fails only when a provider is installed already, which then is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let read = |key, path: &PathBuf| {
@@ -464,7 +468,7 @@ fn connect(server: &Server, secure: bool) -> Result<reqwest::Client, SetupError>
         };
         builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(wrong)?);
     }
-    builder.build().map_err(|error| SetupError::Library(innermost(&error)))
+    Ok(builder)
 }
 
 /// Sends `request` and reads its answer; also gives the server's time.
@@ -577,7 +581,7 @@ fn why_refused(failure: Failure, expires: Option<u64>, server_time: Option<u64>,
 }
 
 /// The last cause of an error, which is the one that says something.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
