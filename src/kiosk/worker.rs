@@ -209,7 +209,8 @@ impl Worker {
                     self.served |= wish.capture;
                     self.captured.at = core.now;
                     core.tell(self.generation, Command::Capture { on: wish.capture });
-                    if wish.capture {
+                    // One that is still starting cannot speak: see `READY`.
+                    if wish.capture && self.ready {
                         core.timers.set_if_unset(Timer::WorkerSilent, core.now + SILENT_IN_CALL);
                     }
                 }
@@ -248,6 +249,9 @@ impl Worker {
         (self.codecs.encoder, self.codecs.decoder) = (encoder, decoder);
         core.timers.clear(Timer::WorkerReady);
         core.timer(Timer::WorkerWell, WELL);
+        if self.capture {
+            core.timer(Timer::WorkerSilent, SILENT_IN_CALL);
+        }
     }
 
     /// It left a codec for another, or for none.
