@@ -39,6 +39,8 @@ const X11: Sink = Sink {
 };
 
 /// Takes BGRx, the `xrgb8888` that every compositor has to know (wayland.xml, `wl_shm.format`); lends shared memory.
+///
+/// unverified: not run yet.
 const WAYLAND: Sink = Sink {
     element: "waylandsink",
     plugin: "waylandsink",
@@ -51,6 +53,8 @@ const WAYLAND: Sink = Sink {
 const WAYLAND_WHOLE: Sink = Sink { settings: &[("fullscreen", "true")], ..WAYLAND };
 
 /// Uploads BGRx as a texture. What its pool lends is the GPU's: drawing there would fetch it back each time.
+///
+/// unverified: not run yet.
 const GL: Sink = Sink {
     element: "glimagesink",
     plugin: "opengl",
@@ -63,6 +67,8 @@ const GL: Sink = Sink {
 /// Takes BGRx on every driver's primary plane, in dumb buffers that it lends. Without `force-modesetting` it would
 /// take whatever size the console has, and scale on a plane that may not scale (`gst_kms_sink_start` and
 /// `configure_mode_setting` of sys/kms/gstkmssink.c).
+///
+/// unverified: not run yet.
 const KMS: Sink = Sink {
     element: "kmssink",
     plugin: "kms",
@@ -73,6 +79,8 @@ const KMS: Sink = Sink {
 };
 
 /// Takes the framebuffer's own pixels only (`gst_fbdevsink_getcaps` of sys/fbdev/gstfbdevsink.c), and copies them.
+///
+/// unverified: not run yet.
 const FBDEV: Sink = Sink {
     element: "fbdevsink",
     plugin: "fbdevsink",
