@@ -236,6 +236,9 @@ fn chain(
     }
     let Crop { left, right, top, bottom } = choice.crop;
     if choice.crop != Crop::default() {
+        // videocrop knows fewer formats than cameras have (NV16 is one it refuses); I420 passes untouched.
+        elements.push(pipe::make("videoconvertscale", &[])?);
+        elements.push(pipe::filter(&gst::Caps::builder("video/x-raw").field("format", "I420").build())?);
         let cut = plugins::element("videocrop", "videocrop")?;
         for (side, pixels) in [("left", left), ("right", right), ("top", top), ("bottom", bottom)] {
             cut.set_property(side, i32::try_from(pixels).unwrap_or(0));
