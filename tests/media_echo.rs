@@ -2,6 +2,8 @@
 //! microphone whose clock is 100 ppm fast, the echo 8 dB below the speaker), a clerk who speaks, and what the clerk's
 //! speaker is given after Opus both ways, written to a file by ALSA.
 
+#![allow(clippy::unwrap_used)]
+
 mod media_support;
 
 use std::path::{Path, PathBuf};
@@ -220,11 +222,16 @@ fn the_clerk_hears_no_echo_and_all_of_the_customer() {
         ("alone", Case { customer_speaks: true, clerk_speaks: false, ..CALL }),
         ("gated", Case { customer_speaks: true, gated: true, ..CALL }),
     ];
-    let heard: Vec<Vec<f32>> = std::thread::scope(|scope| {
-        let running: Vec<_> =
-            calls.iter().map(|(name, case)| scope.spawn(|| studio.call(name, case))).collect();
-        running.into_iter().map(|call| call.join().unwrap()).collect()
-    });
+    let booth = &studio;
+    // A room's echo takes a seventh of a core: three calls at once are what two cores bear.
+    let mut heard: Vec<Vec<f32>> = Vec::new();
+    for together in calls.chunks(3) {
+        heard.extend(std::thread::scope(|scope| {
+            let running: Vec<_> =
+                together.iter().map(|(name, case)| scope.spawn(move || booth.call(name, case))).collect();
+            running.into_iter().map(|call| call.join().unwrap()).collect::<Vec<_>>()
+        }));
+    }
     let [cancelled, echo, double, alone, gated] = heard.try_into().unwrap();
 
     let down = db(power(&echo)) - db(power(&cancelled));

@@ -105,7 +105,11 @@ impl Room {
             self.played.push_back(0.0);
         }
         let played = self.played.make_contiguous();
-        let echo: Vec<f32> = (0..STEP).map(|n| dot(&played[n..n + RESPONSE], &self.response)).collect();
+        // A room in which nothing was played costs nothing.
+        let silent = played.iter().all(|sample| *sample == 0.0);
+        let echo: Vec<f32> = (0..STEP)
+            .map(|n| if silent { 0.0 } else { dot(&played[n..n + RESPONSE], &self.response) })
+            .collect();
         self.echo.push(echo);
         self.played.drain(..STEP);
         self.echoed += STEP as u64;
@@ -199,8 +203,8 @@ fn speech(path: &str) -> Result<Vec<f32>> {
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; 16];
     for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
-        for lane in 0..16 {
-            lanes[lane] += a[lane] * b[lane];
+        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += a * b;
         }
     }
     lanes.iter().sum()
