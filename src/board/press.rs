@@ -209,6 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn so_it_is_when_something_else_wakes_the_loop_before_the_release_has_lasted() {
+        let start = Instant::now();
+        let mut decoder = decoder(15);
+        decoder.level(false, start);
+        decoder.level(true, start + 100 * MS);
+        assert_eq!(decoder.poll(start + 115 * MS), Some(Event::Press));
+        let lifted = 100 + LONG - 1;
+        decoder.level(false, start + lifted * MS);
+        for later in 0..1000 {
+            assert_eq!(decoder.poll(start + (lifted + later) * MS), None, "{later} ms after the release");
+        }
+    }
+
+    #[test]
     fn a_button_that_is_down_at_boot_was_not_pressed_but_may_be_stuck() {
         let events = play(decoder(15), &[(0, true), (12_000, false), (13_000, true)], 13_100);
         assert_eq!(events, [(STUCK, Event::Stuck), (12_015, Event::Unstuck), (13_015, Event::Press)]);
