@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn each_failure_is_told_of_the_part_that_cures_it() {
-        let (host, detail) = || -> (String, String) { ("h:1".into(), "x".into()) }();
+        let (host, detail) = ("h:1".to_owned(), "x".to_owned());
         let near = server("https://h/weapp/double_room");
         let at = |failure| verdicts(&judge(&near, &Err(failure), 0, true));
         let tls = at(Failure::Tls { host: host.clone(), detail: detail.clone() });
