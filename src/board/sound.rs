@@ -460,7 +460,7 @@ pub fn level(device: &str, listen: Duration) -> Result<f64, Trouble> {
             }
             Err(error) if error.errno() == libc::EAGAIN => {}
             Err(error) => {
-                stream.pcm.try_recover(error, true).and_then(|()| stream.pcm.start()).map_err(wrong)?
+                stream.pcm.try_recover(error, true).and_then(|()| stream.pcm.start()).map_err(wrong)?;
             }
         }
     }
@@ -476,6 +476,7 @@ pub fn level(device: &str, listen: Duration) -> Result<f64, Trouble> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     const CARDS: &str = " 0 [vc4hdmi        ]: vc4-hdmi - vc4-hdmi

@@ -55,7 +55,7 @@ fn open(named: &str, direction: Direction, sound: &Sound) -> Result<(Stream, Str
                 return Ok((stream, found.device));
             }
             Err(Trouble::Busy { .. }) if Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(50))
+                std::thread::sleep(Duration::from_millis(50));
             }
             Err(error) => return Err(error.into()),
         }
