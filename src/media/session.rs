@@ -27,7 +27,7 @@ use super::timebase::{Timebase, monotonic_ms};
 use super::worker::{Input, Origin};
 
 /// How long an offer or an answer may take inside webrtcbin.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How long the other end may be out of sight.
 const ABSENT: Duration = Duration::from_secs(5);
 /// A member's media that stopped for so long is not coming again by itself.

@@ -719,7 +719,8 @@ impl Worker {
         })
     }
 
-    /// Looks whether a decoder is fed and gives nothing.
+    /// Looks whether a decoder is fed and gives nothing. One that never returns from a frame is fed no more and is not
+    /// seen here: `kioskd` replaces the session when its picture has stood still, with the same decoder.
     fn check_decoders(&mut self, now: Instant) -> Vec<Event> {
         let mut events = Vec::new();
         let decoders: Vec<_> = self

@@ -15,7 +15,7 @@ use rtcroom_kiosk::media::protocol::{Command, Event, Member, Player, Role, Sessi
 use rtcroom_kiosk::service::relay::{Gate, Refusal, Relay, RelayConfig, routes};
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Lets everybody do everything.
 struct Open;
