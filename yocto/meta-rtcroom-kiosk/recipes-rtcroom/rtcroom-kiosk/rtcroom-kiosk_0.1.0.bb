@@ -121,6 +121,7 @@ RDEPENDS:${PN} = "\
     gstreamer1.0-plugins-base-videoconvertscale \
     gstreamer1.0-plugins-base-videorate \
     gstreamer1.0-plugins-good-jpeg \
+    gstreamer1.0-plugins-good-png \
     gstreamer1.0-plugins-good-rtp \
     gstreamer1.0-plugins-good-rtpmanager \
     gstreamer1.0-plugins-good-video4linux2 \
