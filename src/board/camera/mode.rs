@@ -247,7 +247,8 @@ pub fn crop((width, height): (u32, u32), (wide, high): (u32, u32)) -> Crop {
     let (w, h, wide, high) = (u64::from(width), u64::from(height), u64::from(wide), u64::from(high));
     // Even, since two neighbours share their colour.
     let sides = |all: u64, keep: u64| {
-        let cut = (all.saturating_sub(keep) as u32) & !1;
+        // However odd the shapes are, two lines stay.
+        let cut = (all.saturating_sub(keep.max(2)) as u32) & !1;
         let first = (cut / 2) & !1;
         (first, cut - first)
     };
