@@ -47,10 +47,12 @@ class VirtualBoard:
         already = self.console.read_text(errors="replace").count("BOARD-READY") if self.console.exists() else 0
         with self.console.open("ab") as out:
             self.process = subprocess.Popen([
-                "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024", "-accel", "tcg,thread=multi",
+                # The A76's atomic instructions are one instruction of this machine each; the A72 has none.
+                "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a76", "-smp", "2", "-m", "1024", "-accel", "tcg,thread=multi",
                 "-nodefaults", "-display", "none", "-serial", "stdio", "-rtc", "base=utc",
                 "-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd.gz",
-                "-append", "console=ttyAMA0 root=/dev/vda rw net.ifnames=0 quiet loglevel=4 systemd.show_status=0",
+                # A kernel at a random place keeps page tables of its own, and then TCG forgets all translations at every system call.
+                "-append", "console=ttyAMA0 root=/dev/vda rw net.ifnames=0 quiet loglevel=4 systemd.show_status=0 nokaslr kpti=off mitigations=off",
                 "-drive", f"file={self.disk},if=none,id=disk,format=qcow2,cache=writeback", "-device", "virtio-blk-pci,drive=disk",
                 "-netdev", f"user,id=service,net=10.0.2.0/24,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22",
                 "-device", "virtio-net-pci,netdev=service,romfile=,mac=52:54:00:12:34:01",
