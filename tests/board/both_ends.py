@@ -14,10 +14,11 @@ CLERK_HZ = 660
 def until_both_flow(kiosk, clerk, seconds=90):
     """Waits for ten new frames and tone at both ends, counted from now; gives the seconds it took."""
     began = time.monotonic()
-    clerk.forget()
-    before = shown(kiosk)
     left = lambda: max(1, seconds - (time.monotonic() - began))  # noqa: E731
     witnesses = (clerk, kiosk, clerk.service)
+    # A kioskd that has just begun does not answer yet.
+    before = until("the kiosk's status", lambda: shown(kiosk), left(), *witnesses, every=0.2)
+    clerk.forget()
     until("ten new frames of the board's camera at the page", lambda: clerk.seen[kiosk.board.picture] >= NEW_FRAMES, left(), *witnesses, every=0.2)
     until("the board's microphone at the page", lambda: kiosk.board.heard(clerk.tone()), left(), *witnesses, every=0.2)
     until("ten new frames of the page at the kiosk", lambda: new_frames(kiosk, before) >= NEW_FRAMES, left(), *witnesses, every=0.2)

@@ -108,9 +108,9 @@ def kiosk(installed, service):
     kiosk.board.heal()
     if not service.program.alive:
         service.start()
-    if not kiosk.shell.works("systemctl is-active --quiet kioskd", 60):
+    if kiosk.unit("ActiveState")["ActiveState"] not in ("active", "activating"):
         kiosk.start()
-    if kiosk.state not in ("idle", "offline", "starting"):
+    if until("kioskd to answer", lambda: kiosk.state, 60, kiosk) not in ("idle", "offline", "starting"):
         kiosk.shell.run("kioskd hangup", 60, check=False)
     kiosk.until_ready(180)
     return kiosk
@@ -139,6 +139,8 @@ def call(kiosk, clerk):
     yield kiosk, clerk
     kiosk.board.heal()
     kiosk.shell.run("kioskd hangup", 60, check=False)
+    # A page that is closed in a call stays a member for a while, whom the next press would find.
+    clerk.until_screen("lobby", 60)
 
 
 def start_call(kiosk, clerk):
