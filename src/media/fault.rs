@@ -8,6 +8,7 @@ mod decoder;
 mod encoder;
 mod gate;
 mod microphone;
+mod shell;
 
 use std::sync::OnceLock;
 

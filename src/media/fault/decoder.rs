@@ -11,11 +11,10 @@ mod imp {
     use std::sync::LazyLock;
 
     use gst::glib;
-    use gst::prelude::*;
     use gst::subclass::prelude::*;
 
     use super::super::gate::{self, Gate};
-    use crate::media::plugins;
+    use super::super::shell::{self, Shell};
 
     #[derive(Default)]
     pub(crate) struct Faulty {
@@ -46,41 +45,15 @@ mod imp {
 
         fn constructed(&self) {
             self.parent_constructed();
-            if let Err(error) = self.build() {
+            if let Err(error) = shell::fill(self, "openh264", "openh264dec") {
                 log::error!("the fake decoder has nothing inside: {error:#}");
             }
         }
     }
 
-    impl Faulty {
-        fn build(&self) -> anyhow::Result<()> {
-            let inner = plugins::element("openh264", "openh264dec")?;
-            let obj = self.obj();
-            obj.add(&inner)?;
-            for template in obj.pad_template_list() {
-                let target = inner.static_pad(template.name_template());
-                let target = target.ok_or_else(|| anyhow::anyhow!("openh264dec has no such pad"))?;
-                let pad = if template.direction() == gst::PadDirection::Sink {
-                    gst::GhostPad::builder_from_template(&template).chain_function(
-                        |pad: &gst::GhostPad, parent, buffer| {
-                            Self::catch_panic_pad_function(
-                                parent,
-                                || Err(gst::FlowError::Error),
-                                |this| {
-                                    this.gate.pass(&*this.obj())?;
-                                    gst::ProxyPad::chain_default(pad, Some(&*this.obj()), buffer)
-                                },
-                            )
-                        },
-                    )
-                } else {
-                    gst::GhostPad::builder_from_template(&template)
-                };
-                let pad = pad.name(template.name_template()).build();
-                pad.set_target(Some(&target))?;
-                obj.add_pad(&pad)?;
-            }
-            Ok(())
+    impl Shell for Faulty {
+        fn gate(&self) -> &Gate {
+            &self.gate
         }
     }
 
@@ -100,18 +73,8 @@ mod imp {
         }
 
         fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-                let raw = gst::Caps::builder("video/x-raw").field("format", "I420").build();
-                let coded = gst::Caps::builder("video/x-h264")
-                    .field("stream-format", "byte-stream")
-                    .field("alignment", "au")
-                    .build();
-                let always = gst::PadPresence::Always;
-                [("sink", gst::PadDirection::Sink, coded), ("src", gst::PadDirection::Src, raw)]
-                    .into_iter()
-                    .filter_map(|(name, way, caps)| gst::PadTemplate::new(name, way, always, &caps).ok())
-                    .collect()
-            });
+            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
+                LazyLock::new(|| shell::templates(&shell::coded(), &shell::raw()));
             &TEMPLATES
         }
 

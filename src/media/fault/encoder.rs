@@ -16,7 +16,7 @@ mod imp {
     use gst::subclass::prelude::*;
 
     use super::super::gate::{self, Gate};
-    use crate::media::plugins;
+    use super::super::shell::{self, Shell};
     use crate::media::protocol::Plant;
 
     /// What it gives when it is to ignore its bitrate, bits a second.
@@ -82,7 +82,7 @@ mod imp {
 
     impl Faulty {
         fn build(&self) -> anyhow::Result<()> {
-            let inner = plugins::element("openh264", "openh264enc")?;
+            let inner = shell::fill(self, "openh264", "openh264enc")?;
             for (name, value) in
                 [("usage-type", "camera"), ("rate-control", "bitrate"), ("complexity", "low")]
             {
@@ -90,46 +90,9 @@ mod imp {
             }
             inner.set_property("gop-size", 300u32);
             inner.set_property("scene-change-detection", false);
-            let obj = self.obj();
-            obj.add(&inner)?;
-            let templates = obj.pad_template_list();
-            for template in templates {
-                let target = inner.static_pad(template.name_template());
-                let target = target.ok_or_else(|| anyhow::anyhow!("openh264enc has no such pad"))?;
-                let pad = if template.direction() == gst::PadDirection::Sink {
-                    gst::GhostPad::builder_from_template(&template).chain_function(
-                        |pad: &gst::GhostPad, parent, buffer| {
-                            Self::catch_panic_pad_function(
-                                parent,
-                                || Err(gst::FlowError::Error),
-                                |this| this.chain(pad, buffer),
-                            )
-                        },
-                    )
-                } else {
-                    gst::GhostPad::builder_from_template(&template)
-                };
-                let pad = pad.name(template.name_template()).build();
-                pad.set_target(Some(&target))?;
-                obj.add_pad(&pad)?;
-            }
             self.stuff(&inner);
             let _ = self.inner.set(inner);
             Ok(())
-        }
-
-        fn chain(
-            &self,
-            pad: &gst::GhostPad,
-            buffer: gst::Buffer,
-        ) -> Result<gst::FlowSuccess, gst::FlowError> {
-            self.gate.pass(&*self.obj())?;
-            if self.gate.plant() == Plant::OnlyKeyFrames
-                && let Some(out) = self.inner.get().and_then(|inner| inner.static_pad("src"))
-            {
-                out.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
-            }
-            gst::ProxyPad::chain_default(pad, Some(&*self.obj()), buffer)
         }
 
         /// Fills frames up with NAL units that mean nothing (ITU-T H.264, 7.3.2.7), as encoders at a constant rate do.
@@ -151,6 +114,20 @@ mod imp {
         }
     }
 
+    impl Shell for Faulty {
+        fn gate(&self) -> &Gate {
+            &self.gate
+        }
+
+        fn before(&self) {
+            if self.gate.plant() == Plant::OnlyKeyFrames
+                && let Some(out) = self.inner.get().and_then(|inner| inner.static_pad("src"))
+            {
+                out.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
+            }
+        }
+    }
+
     impl GstObjectImpl for Faulty {}
 
     impl ElementImpl for Faulty {
@@ -167,18 +144,8 @@ mod imp {
         }
 
         fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-                let raw = gst::Caps::builder("video/x-raw").field("format", "I420").build();
-                let coded = gst::Caps::builder("video/x-h264")
-                    .field("stream-format", "byte-stream")
-                    .field("alignment", "au")
-                    .build();
-                let always = gst::PadPresence::Always;
-                [("sink", gst::PadDirection::Sink, raw), ("src", gst::PadDirection::Src, coded)]
-                    .into_iter()
-                    .filter_map(|(name, way, caps)| gst::PadTemplate::new(name, way, always, &caps).ok())
-                    .collect()
-            });
+            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
+                LazyLock::new(|| shell::templates(&shell::raw(), &shell::coded()));
             &TEMPLATES
         }
 
