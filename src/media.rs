@@ -17,7 +17,7 @@
 //! - [`sound`], [`screen`]: what the customer hears and sees.
 //! - [`card`], [`bridge`], [`pace`], [`resample`], [`voices`], [`echo`]: sound between the clocks of cards and network, without its echo.
 //! - [`room`]: a simulated room, for where there is none.
-//! - [`stats`], [`watchdog`]: what is measured, and what follows when it stands still.
+//! - [`stats`], [`path`], [`watchdog`]: what is measured, and what follows when it stands still.
 //! - [`check`]: what `kioskd doctor` has tried.
 //! - [`jail`]: what the worker may not do.
 //! - [`fault`]: codecs that fail on purpose.
@@ -39,6 +39,7 @@ pub mod line;
 pub mod mark;
 pub mod outlet;
 pub mod pace;
+pub mod path;
 pub mod picture;
 pub mod pipe;
 pub mod play;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
+use super::path::Path;
+
 /// A camera opens within this, or the worker has put a placeholder in its place.
 const CAMERA_OPENS: Duration = Duration::from_secs(8);
 /// Longer than the worker itself takes to notice a camera that stands still (4 s), and to replace it.
@@ -15,8 +17,6 @@ const ENCODER: Duration = Duration::from_secs(3);
 const DECODER: Duration = Duration::from_secs(10);
 /// One picture takes a sixtieth of a second, or the driver of the screen hangs.
 const SCREEN: Duration = Duration::from_secs(4);
-/// Without a picture going in for so long, none has to come out.
-const FED: Duration = Duration::from_secs(1);
 
 /// What has moved so far, and what should move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,32 +37,6 @@ pub struct Progress {
     pub drawing: Duration,
 }
 
-/// A path that pictures take: in here, out there.
-#[derive(Clone, Copy, Debug)]
-struct Path {
-    fed: u64,
-    fed_at: Instant,
-    given: u64,
-    since: Instant,
-}
-
-impl Path {
-    fn new(now: Instant) -> Self {
-        Self { fed: 0, fed_at: now, given: 0, since: now }
-    }
-
-    /// How long nothing has come out though pictures went in until just now.
-    fn still(&mut self, fed: u64, given: u64, now: Instant) -> Duration {
-        if fed != self.fed {
-            (self.fed, self.fed_at) = (fed, now);
-        }
-        if given != self.given || now.saturating_duration_since(self.fed_at) > FED {
-            (self.given, self.since) = (given, now);
-        }
-        now.saturating_duration_since(self.since)
-    }
-}
-
 /// Judges progress; sans-IO.
 #[derive(Debug)]
 pub struct Judge {
@@ -77,7 +51,7 @@ impl Judge {
     /// Nothing has moved yet.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        let path = Path::new(now);
+        let path = Path::new(0, 0, now);
         Self { camera_since: None, captured: 0, opened: false, encoder: path, decoder: path }
     }
 

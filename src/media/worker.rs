@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use self::device::Device;
-use self::encoder::Watched;
+use self::encoder::Encoding;
 pub use self::input::{Input, Origin};
 use super::camera::Habits;
 use super::capture::{self, Capture};
@@ -97,7 +97,7 @@ struct Worker {
     decoders: Vec<codec::Decoder>,
     encoder: Arc<Slot>,
     encoder_generation: u32,
-    watched: Watched,
+    encoding: Encoding,
     /// Frames into and out of each session's decoder, and when they last came out.
     decoding: HashMap<SessionId, (u64, u64, Instant)>,
     /// Nothing in this process can encode any more.
@@ -159,7 +159,7 @@ impl Worker {
             decoders,
             encoder,
             encoder_generation: 0,
-            watched: Watched::new(None, 0, Instant::now()),
+            encoding: Encoding::Again(Instant::now()),
             decoding: HashMap::new(),
             over: false,
             pictures,
@@ -284,7 +284,7 @@ impl Worker {
                 if let Some(microphone) = &self.microphone.open {
                     microphone.send(on);
                 }
-                self.watch_encoder();
+                self.rewatch_encoder();
             }
             Command::Screen(screen) => self.setup.screen.show(screen),
             Command::Message { from, text, seconds } => self.setup.screen.message(&from, &text, seconds),

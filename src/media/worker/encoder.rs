@@ -1,40 +1,27 @@
 //! The encoder in use: started, aimed, watched, and left for the next row of the table.
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use anyhow::Result;
 
 use super::Worker;
 use super::device::RETRY;
 use crate::media::capture;
-use crate::media::codec::health::{Counts, Health};
+use crate::media::codec::encoder_watch::{Seen, Watch};
+use crate::media::codec::health::Counts;
 use crate::media::codec::{self, Picture};
 use crate::media::encode::Encoder;
 use crate::media::protocol::{Event, Fault, Part};
 use crate::media::session::Setup;
 
-/// An encoder that is fed and gives nothing for so long hangs.
-const STALL: Duration = Duration::from_secs(1);
-/// The same for its first frame: hardware allocates its memory then.
-const FIRST: Duration = Duration::from_secs(2);
-/// An encoder that is not ready to be fed after so long never is.
-const START: Duration = Duration::from_secs(3);
-
-/// What the loop knows of the encoder in use.
+/// What becomes of the encoder in use.
 #[derive(Debug)]
-pub(super) struct Watched {
-    pub(super) began: Instant,
-    /// Frames encoded when it began.
-    pub(super) base: u64,
-    pub(super) fed: u64,
-    pub(super) fed_at: Instant,
-    pub(super) encoded: u64,
-    pub(super) moved: Instant,
-    /// What it does wrong though it works; not looked at when there is no other.
-    pub(super) health: Option<Health>,
-    /// When it is tried again, with no other to take over.
-    pub(super) retry: Option<Instant>,
+pub(super) enum Encoding {
+    /// It is there, and watched.
+    Watched(Watch),
+    /// There is none that works; it is tried again then.
+    Again(Instant),
 }
 
 impl Worker {
@@ -62,23 +49,31 @@ impl Worker {
     }
 
     /// Begins to watch the encoder in use.
-    pub(super) fn watch_encoder(&mut self) {
+    fn watch_encoder(&mut self) {
         let camera = &self.setup.settings.camera;
         let pixels = u64::from(camera.width) * u64::from(camera.height) * u64::from(camera.fps);
-        let (counts, fed) = (self.counts(), self.setup.counters.fed.load(Ordering::Relaxed));
-        let now = Instant::now();
-        self.watched = Watched::new(Some(Health::new(pixels, counts, now)), counts.frames, now);
-        self.watched.fed = fed;
+        self.encoding = Encoding::Watched(Watch::new(pixels, &self.encoder_seen(), Instant::now()));
     }
 
-    fn counts(&self) -> Counts {
-        let counters = &self.setup.counters;
-        Counts {
-            frames: counters.encoded.load(Ordering::Relaxed),
-            intra: counters.intra.load(Ordering::Relaxed),
-            asked: counters.asked.load(Ordering::Relaxed),
-            bytes: counters.encoded_bytes.load(Ordering::Relaxed),
+    /// Begins anew: what was before is no measure of what comes.
+    pub(super) fn rewatch_encoder(&mut self) {
+        if let Encoding::Watched(_) = self.encoding {
+            self.watch_encoder();
         }
+    }
+
+    fn encoder_seen(&self) -> Seen {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.setup.counters;
+        let counts = Counts {
+            frames: count(&counters.encoded),
+            intra: count(&counters.intra),
+            asked: count(&counters.asked),
+            bytes: count(&counters.encoded_bytes),
+        };
+        let mut started = false;
+        self.encoder.with(|encoder| started = encoder.is_started());
+        Seen { fed: count(&counters.fed), counts, started, target_bps: u64::from(self.target) }
     }
 
     /// Tells the encoder a new bitrate; small changes only when they are downward.
@@ -117,7 +112,9 @@ impl Worker {
             Fault::OnlyKeyFrames | Fault::IgnoresBitrate => {
                 // Better than nothing.
                 log::warn!("the encoder {element} {}, and there is no other", fault.did());
-                self.watched.health = None;
+                if let Encoding::Watched(watch) = &mut self.encoding {
+                    watch.bear();
+                }
                 Vec::new()
             }
             Fault::Hang => {
@@ -126,7 +123,7 @@ impl Worker {
             }
             Fault::Error | Fault::NoStart => {
                 self.encoder.put(None);
-                self.watched.retry = Some(Instant::now() + RETRY);
+                self.encoding = Encoding::Again(Instant::now() + RETRY);
                 let detail = format!(
                     "the encoder {element} {} ({detail}), and there is no other; install another",
                     fault.did()
@@ -136,50 +133,19 @@ impl Worker {
         }
     }
 
-    /// Looks whether the encoder is fed and gives nothing, or gives the wrong thing.
+    /// Looks whether the encoder does what it is to do; leaves it when it does not.
     pub(super) fn check_encoder(&mut self, now: Instant) -> Vec<Event> {
-        if let Some(at) = self.watched.retry {
-            if at > now {
-                return Vec::new();
+        let seen = self.encoder_seen();
+        let wrong = match &mut self.encoding {
+            Encoding::Watched(watch) => watch.look(&seen, now),
+            Encoding::Again(at) if *at > now => None,
+            Encoding::Again(_) => {
+                return match self.start_encoder() {
+                    Ok(()) => vec![Event::Well { part: Part::Encoder }],
+                    Err(error) => self.leave_encoder(Fault::NoStart, &format!("{error:#}")),
+                };
             }
-            return match self.start_encoder() {
-                Ok(()) => vec![Event::Well { part: Part::Encoder }],
-                Err(error) => self.leave_encoder(Fault::NoStart, &format!("{error:#}")),
-            };
-        }
-        let counts = self.counts();
-        let fed = self.setup.counters.fed.load(Ordering::Relaxed);
-        let mut started = false;
-        self.encoder.with(|encoder| started = encoder.is_started());
-        let watched = &mut self.watched;
-        if fed != watched.fed {
-            (watched.fed, watched.fed_at) = (fed, now);
-        }
-        if counts.frames != watched.encoded || now.saturating_duration_since(watched.fed_at) > STALL {
-            (watched.encoded, watched.moved) = (counts.frames, now);
-        }
-        let still = now.saturating_duration_since(watched.moved);
-        if !started && now.saturating_duration_since(watched.began) > START {
-            let detail = format!("not ready after {} s", START.as_secs());
-            return self.leave_encoder(Fault::NoStart, &detail);
-        }
-        let patience = if counts.frames == watched.base { FIRST } else { STALL };
-        if still > patience {
-            let fault = if started { Fault::Hang } else { Fault::NoStart };
-            let detail = format!("fed, and no frame for {} s", patience.as_secs());
-            return self.leave_encoder(fault, &detail);
-        }
-        let target = u64::from(self.target);
-        let wrong = watched.health.as_mut().and_then(|health| health.look(counts, target, now));
-        wrong.map_or_else(Vec::new, |fault| {
-            let detail = format!("{} kbit/s are asked of it", target / 1000);
-            self.leave_encoder(fault, &detail)
-        })
-    }
-}
-
-impl Watched {
-    pub(super) fn new(health: Option<Health>, base: u64, now: Instant) -> Self {
-        Self { began: now, base, fed: 0, fed_at: now, encoded: base, moved: now, health, retry: None }
+        };
+        wrong.map_or_else(Vec::new, |(fault, detail)| self.leave_encoder(fault, &detail))
     }
 }
