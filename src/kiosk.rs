@@ -30,7 +30,7 @@
 //! | WHIP refused, silent, lost, not connected in 8 s | preview, "reconnecting" | new session, new push address, 0.25 to 3 s apart | 12 in a row |
 //! | WHEP refused (404: not there yet), lost, frozen for 5 s | "reconnecting" | new session, 0.25 to 3 s apart | never while the member is in |
 //! | worker exits | "reconnecting" | new worker at once, from the second quick end on 0.2 to 5 s apart | after 3 restarts in a row the call; idle: "needs service", still retried, and rebooted when so configured |
-//! | codec fails, hangs, gives the wrong thing | a pause of one or two seconds | the next of the table, in the same worker; the codec is used last for an hour | never |
+//! | codec fails, hangs, gives the wrong thing | a pause of one to three seconds | the next of the table, in the same worker; the codec is used last for an hour | never |
 //! | worker silent for 3 s, or frames stand still | "reconnecting" | `SIGKILL`, or its unit's watchdog, then as above | as above |
 //! | `kioskd` itself killed in a call | "reconnecting" for a second or two | it is started again and goes back into the call | after twice |
 //! | camera, microphone, speaker broken | a sentence below the picture | by the worker itself | never |

@@ -21,7 +21,7 @@
 //! - [`check`]: what `kioskd doctor` has tried.
 //! - [`jail`]: what the worker may not do.
 //! - [`fault`]: codecs that fail on purpose.
-//! - [`pipe`], [`outlet`], [`plugins`], [`timebase`]: how pipelines are made and joined.
+//! - [`pipe`], [`outlet`], [`door`], [`plugins`], [`timebase`]: how pipelines are made and joined.
 
 pub mod arguments;
 pub mod bridge;
@@ -30,6 +30,7 @@ pub mod capture;
 pub mod card;
 pub mod check;
 pub mod codec;
+pub mod door;
 pub mod echo;
 pub mod encode;
 pub mod fault;

@@ -1,4 +1,4 @@
-//! An encoder or decoder that fails in a call is left for the next of the table, and the far end sees it: what is timed
+//! An encoder that fails in a call is left for the next of the table, and the far end sees it: what is timed
 //! is the longest pause between two pictures behind the far decoder.
 
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -103,32 +103,6 @@ fn an_encoder_that_failed_in_an_earlier_worker_is_used_last() {
     let settings = Settings { avoid: vec![FAKE.into()], ..planted(Plant::Error) };
     let mut worker = Worker::ready(settings);
     assert_eq!(worker.until("a report", |_| true).encoder, NEXT);
-}
-
-#[test]
-fn a_decoder_that_fails_is_replaced_by_a_new_session() {
-    let server = Server::start(0);
-    let mut sender = Worker::ready(Settings::default());
-    sender.publish(&server, 1, "good");
-    sender.send(&Command::Capture { on: true });
-    sender.send(&Command::Send { on: true });
-    let fake = Fake { decoder: Plant::Error, after_frames: 30, ..Fake::default() };
-    let decoders = vec!["faultyh264dec".into(), "openh264dec".into()];
-    let video = Video { decoders, fake, ..Video::default() };
-    let mut player = Worker::ready(Settings { video, ..Settings::default() });
-    // One is ready before the fault, as kioskd has it.
-    let spare = player.offer(2, rtcroom_kiosk::media::protocol::Role::Play);
-    player.play(&server, 1, "good");
-    let left = player.wait("the decoder to be left", |event| matches!(event, Event::Left { .. }));
-    let Event::Left { part, fault, next, .. } = left else { unreachable!() };
-    assert_eq!((part, fault, next.as_deref()), (Part::Decoder, Fault::Error, Some("openh264dec")));
-    player.wait("the loss", |event| matches!(event, Event::Lost { session: 1, .. }));
-    player.send(&Command::Close { session: 1 });
-    let sdp = server.post("/whep/good", &spare).unwrap();
-    player.send(&Command::Answer { session: 2, sdp, member: None });
-    player.player("pictures again", |player| player.session == 2 && player.frames_shown >= 60);
-    player.send(&Command::Stop);
-    assert_eq!(player.ends(Duration::from_secs(4)).code(), Some(0));
 }
 
 /// Figures: `cargo test --release --test media_encoder_faults -- --ignored --nocapture --test-threads 1 pauses`.

@@ -18,6 +18,7 @@
 //! - `imx-gst1.0-plugin` of NXP: nxp-imx/imx-gst1.0-plugin 056d64fe, `plugins/vpu/`
 
 mod choice;
+pub mod decoder_watch;
 pub mod encoder_watch;
 mod fake;
 pub mod health;

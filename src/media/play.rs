@@ -1,6 +1,6 @@
 //! A play session: one member's media out of a webrtcbin, decoded, measured, shown and heard.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
@@ -8,6 +8,8 @@ use gst::prelude::*;
 use gst_video::prelude::*;
 use gst_webrtc::{WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection};
 
+use super::codec::decoder_watch::Seen;
+use super::door::Door;
 use super::pipe::{self, Pipe};
 use super::plugins;
 use super::protocol::{Event, Member, Player, SessionId};
@@ -32,6 +34,8 @@ pub struct Playing {
     state: Mutex<State>,
     fed: Arc<AtomicU64>,
     given: AtomicU64,
+    /// A picture is being shown: what takes its time is not the decoder.
+    showing: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -41,25 +45,49 @@ struct State {
     meter: Meter,
     seen: bool,
     heard: bool,
-    decoder: &'static str,
+    decoder: Option<Decoder>,
     speaker: Option<Voice>,
+}
+
+/// The decoder of a member's pictures.
+#[derive(Debug)]
+struct Decoder {
+    element: &'static str,
+    door: Door,
 }
 
 impl Playing {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(session: SessionId) -> Self {
-        Self { session, state: Mutex::default(), fed: Arc::default(), given: AtomicU64::new(0) }
+        Self {
+            session,
+            state: Mutex::default(),
+            fed: Arc::default(),
+            given: AtomicU64::new(0),
+            showing: AtomicBool::new(false),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The decoder, the frames it was given, and those it gave.
+    /// The decoder's element, once there is something to decode.
     #[must_use]
-    pub fn decoding(&self) -> (&'static str, u64, u64) {
-        (self.state().decoder, self.fed.load(Ordering::Relaxed), self.given.load(Ordering::Relaxed))
+    pub fn decoder(&self) -> Option<&'static str> {
+        self.state().decoder.as_ref().map(|decoder| decoder.element)
+    }
+
+    /// What is seen of the decoder.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        let busy = self.state().decoder.as_ref().is_some_and(|decoder| decoder.door.is_busy());
+        Seen {
+            fed: self.fed.load(Ordering::Relaxed),
+            given: self.given.load(Ordering::Relaxed),
+            inside: busy && !self.showing.load(Ordering::Acquire),
+        }
     }
 
     /// Says whose media it is.
@@ -236,7 +264,8 @@ fn video_out(
     let parse = plugins::element("videoparsersbad", "h264parse")?;
     let row = *setup.decoder.lock().unwrap_or_else(PoisonError::into_inner);
     let made = row.make(&setup.settings.video.fake)?;
-    playing.state().decoder = row.element;
+    let door = Door::new(&parse.static_pad("src").context("h264parse has no source pad")?);
+    playing.state().decoder = Some(Decoder { element: row.element, door });
     let counters = Arc::clone(&setup.counters);
     if let Some(door) = made.codec.static_pad("sink") {
         let (fed, counters) = (Arc::clone(&playing.fed), Arc::clone(&counters));
@@ -246,24 +275,31 @@ fn video_out(
             gst::PadProbeReturn::Ok
         });
     }
-    let (playing, inbox, screen) = (Arc::clone(playing), setup.inbox.clone(), setup.screen.clone());
+    let (inbox, screen) = (setup.inbox.clone(), setup.screen.clone());
     let mut known: Option<(gst::Caps, gst_video::VideoInfo)> = None;
     let raw = gst::Caps::new_empty_simple("video/x-raw");
-    let sink = pipe::sink("frames", Some(&raw), move |sample| {
-        counters.decoded.fetch_add(1, Ordering::Relaxed);
+    let shown = Arc::clone(playing);
+    let mut show = move |sample: &gst::Sample| {
         let (Some(buffer), Some(caps)) = (sample.buffer_owned(), sample.caps_owned()) else { return };
         if known.as_ref().is_none_or(|(before, _)| *before != caps) {
             known = gst_video::VideoInfo::from_caps(&caps).ok().map(|info| (caps, info));
         }
         let Some((_, info)) = &known else { return };
-        playing.given.fetch_add(1, Ordering::Relaxed);
+        shown.given.fetch_add(1, Ordering::Relaxed);
         let Ok(frame) = gst_video::VideoFrameRef::from_buffer_ref_readable(&buffer, info) else { return };
-        let first = playing.frame(&frame);
+        let first = shown.frame(&frame);
         drop(frame);
         screen.member(id, &buffer, info);
         if first {
             let _ = inbox.send(Input::Event(Event::FirstFrame { session: id }));
         }
+    };
+    let playing = Arc::clone(playing);
+    let sink = pipe::sink("frames", Some(&raw), move |sample| {
+        counters.decoded.fetch_add(1, Ordering::Relaxed);
+        playing.showing.store(true, Ordering::Release);
+        show(sample);
+        playing.showing.store(false, Ordering::Release);
     });
     let mut elements = vec![&unpack, &parse];
     elements.extend(&made.elements);

@@ -20,7 +20,7 @@ use self::encoder::Encoding;
 pub use self::input::{Input, Origin};
 use super::camera::Habits;
 use super::capture::{self, Capture};
-use super::codec;
+use super::codec::{self, decoder_watch};
 use super::encode::{Keys, Slot};
 use super::line::{Reader, Writer};
 use super::outlet::Outlet;
@@ -40,7 +40,7 @@ const TICK: Duration = Duration::from_millis(250);
 const REPORT: Duration = Duration::from_secs(1);
 /// How long devices may take to close at the end; `kioskd` waits half a second longer.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// The exit code that says an encoder hangs and this worker has no other; the next one tries again.
+/// The exit code that says a codec hangs and this worker has no other; the next one tries again.
 const HANGS: i32 = 70;
 /// Taps of the camera's outlet.
 const TO_ENCODER: u32 = 0;
@@ -98,9 +98,11 @@ struct Worker {
     encoder: Arc<Slot>,
     encoder_generation: u32,
     encoding: Encoding,
-    /// Frames into and out of each session's decoder, and when they last came out.
-    decoding: HashMap<SessionId, (u64, u64, Instant)>,
-    /// Nothing in this process can encode any more.
+    /// How the decoder of each session does.
+    decoding: HashMap<SessionId, decoder_watch::Watch>,
+    /// Pipelines that hang in their decoder for ever.
+    left_behind: u32,
+    /// A codec hangs and no other can take over: the process is of no use any more.
     over: bool,
     pictures: Arc<Outlet>,
     capturing: bool,
@@ -161,6 +163,7 @@ impl Worker {
             encoder_generation: 0,
             encoding: Encoding::Again(Instant::now()),
             decoding: HashMap::new(),
+            left_behind: 0,
             over: false,
             pictures,
             capturing: false,
@@ -221,7 +224,9 @@ impl Worker {
                 }
             }
             if self.over {
-                log::error!("no encoder is left; the worker ends so that another begins anew");
+                log::error!(
+                    "a codec hangs and there is no other; the worker ends so that another begins anew"
+                );
                 // SAFETY: ends the process at once: the codec would not let it go in good order.
                 unsafe { libc::_exit(HANGS) }
             }

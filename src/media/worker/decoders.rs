@@ -1,14 +1,20 @@
 //! The decoders of the sessions: watched, and left for the next row of the table.
+//!
+//! A session whose decoder fails or hangs is lost; `kioskd` answers with one that is ready, which takes the next row. A
+//! pipeline whose decoder never comes back from a frame cannot be taken down: the thread that tries stays with it, and
+//! both are left behind until the process ends with the call.
 
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Worker;
 use crate::media::codec;
-use crate::media::protocol::{Event, Fault, Part};
+use crate::media::codec::decoder_watch::{Hang, Watch};
+use crate::media::protocol::{Event, Fault, Part, SessionId};
 
-/// A decoder that is fed and gives nothing for so long hangs: longer than a key frame takes to come on request.
-const DECODER_STALL: Duration = Duration::from_secs(2);
+/// So many pipelines may be left behind in one process while no other decoder takes over; with more it is better to
+/// begin anew.
+const LEFT_BEHIND: u32 = 4;
 
 impl Worker {
     /// Lets new sessions use the next decoder; nothing when there is none.
@@ -21,31 +27,40 @@ impl Worker {
         Some(Event::Left { part: Part::Decoder, element, fault, next, detail: detail.to_owned() })
     }
 
-    /// Looks whether a decoder is fed and gives nothing. One that never returns from a frame is fed no more and is not
-    /// seen here: `kioskd` replaces the session when its picture has stood still, with the same decoder.
+    /// Looks whether a decoder hangs.
     pub(super) fn check_decoders(&mut self, now: Instant) -> Vec<Event> {
-        let mut events = Vec::new();
-        let decoders: Vec<_> = self
-            .sessions
-            .iter()
-            .filter_map(|(id, (_, opened))| Some((*id, opened.playing.as_ref()?.decoding())))
+        let sessions = self.sessions.iter();
+        let decoding: Vec<_> = sessions
+            .filter_map(|(id, (_, opened))| {
+                let playing = opened.playing.as_ref()?;
+                Some((*id, playing.decoder()?, playing.seen()))
+            })
             .collect();
         self.decoding.retain(|id, _| self.sessions.contains_key(id));
-        for (session, (element, fed, given)) in decoders {
-            let seen = self.decoding.entry(session).or_insert((fed, given, now));
-            if given != seen.1 || fed == seen.0 {
-                *seen = (fed, given, now);
+        let mut events = Vec::new();
+        for (session, element, seen) in decoding {
+            let watch = self.decoding.entry(session).or_insert_with(|| Watch::new(seen, now));
+            if let Some(hang) = watch.look(seen, now) {
+                events.extend(self.decoder_hangs(session, element, hang));
             }
-            if now.saturating_duration_since(seen.2) <= DECODER_STALL {
-                continue;
-            }
-            seen.2 = now;
-            let detail = format!("fed, and no picture for {} s", DECODER_STALL.as_secs());
-            if element == self.decoders[0].element {
-                events.extend(self.leave_decoder(Fault::Hang, &detail));
-            }
-            events.push(Event::Lost { session, reason: format!("{element} is {detail}") });
         }
+        events
+    }
+
+    fn decoder_hangs(&mut self, session: SessionId, element: &'static str, hang: Hang) -> Vec<Event> {
+        let detail = hang.to_string();
+        self.left_behind += u32::from(hang == Hang::Inside);
+        let mut events = Vec::new();
+        // Another session may have left it already.
+        if element == self.decoders[0].element {
+            events.extend(self.leave_decoder(Fault::Hang, &detail));
+            if events.is_empty() && self.left_behind >= LEFT_BEHIND {
+                self.over = true;
+                let (part, element, fault) = (Part::Decoder, element.to_owned(), Fault::Hang);
+                events.push(Event::Left { part, element, fault, next: None, detail: detail.clone() });
+            }
+        }
+        events.push(Event::Lost { session, reason: format!("its decoder {element} was {detail}") });
         events
     }
 }
