@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs everything; 45 minutes at the most on two cores, from a cold machine.
-#   tests/run.sh                 these stages: style deny features yocto units once browser
+#   tests/run.sh                 these stages: style deny features yocto units once browser cross board
 #   tests/run.sh STAGE...        only these
 #   tests/run.sh --all [STAGE..] also what takes long: 200 calls in a row, every fault of the virtual board, and the stages
-#                                cross board packages reproducible trixie
-# A stage that fails does not stop the others.
+#                                packages reproducible trixie
+# A stage that fails does not stop the others. The packages for arm64 and the virtual board's disk are made meanwhile, in
+# the time that the others leave: RTCROOM_BESIDE=no makes them when it is their turn.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here" || exit 1
 
-usual=(style deny features yocto units once browser)
-longer=(cross board packages reproducible trixie)
+usual=(style deny features yocto units once browser cross board)
+longer=(packages reproducible trixie)
 if [ "${1:-}" = --all ]; then
     export RTCROOM_ALL=1
     shift
@@ -23,8 +24,6 @@ PATH="$(dirname "$cargo"):$PATH"
 export PATH
 target=${CARGO_TARGET_DIR:-$here/target}
 export CARGO_TARGET_DIR=$target
-# One build serves all: tests, simulator and browser use the release profile.
-"$cargo" build --release --locked --bins || exit 1
 export RTCROOM_BIN=$target/release
 
 style() {
@@ -96,18 +95,39 @@ browser() {
     python && "$venv/bin/pytest" -q -ra --durations=10 tests/e2e
 }
 
-board() { # the package for arm64 on a virtual board: one boot, and the faults that do not take long
-    local figures=$target/board-figures outcome=0
-    boards/setup.sh board >/dev/null && python || return 1
-    boards/cross.sh arm64 || return 1
-    rm -f "$figures"
-    BOARD_FIGURES=$figures "$venv/bin/pytest" -q -ra --durations=10 tests/board ${RTCROOM_ALL:+--all-faults} || outcome=1
-    cat "$figures" 2>/dev/null
+arm64() { boards/cross.sh arm64 && tests/board/image.sh; }
+
+beside=
+meanwhile() { # begins with the packages and the disk, at the lowest priority
+    boards/setup.sh cross board >/dev/null || return 1
+    mkdir -p "$target"
+    { renice -n 19 -p "$BASHPID" >/dev/null && arm64; } >"$target/arm64.log" 2>&1 &
+    beside=$!
+    trap 'kill $beside 2>/dev/null' EXIT
+}
+
+made() { # waits for them
+    if [ -z "$beside" ]; then
+        boards/setup.sh cross board >/dev/null && arm64
+        return
+    fi
+    wait "$beside"
+    local outcome=$?
+    [ $outcome = 0 ] || tail -n 60 "$target/arm64.log"
     return $outcome
 }
 
 cross() { # the packages for a 64-bit ARM board, as our users' CI makes them
-    boards/cross.sh arm64 && tests/packages/check.sh target/deb/arm64/*.deb
+    made && tests/packages/check.sh target/deb/arm64/*.deb
+}
+
+board() { # the package for arm64 on a virtual board: one boot, and the faults that do not take long
+    local figures=$target/board-figures outcome=0
+    python && made || return 1
+    rm -f "$figures"
+    BOARD_FIGURES=$figures "$venv/bin/pytest" -q -ra --durations=10 tests/board ${RTCROOM_ALL:+--all-faults} || outcome=1
+    cat "$figures" 2>/dev/null
+    return $outcome
 }
 
 packages() { # the other architectures; installed, upgraded, removed and purged on Debian 12 and 13
@@ -120,6 +140,13 @@ packages() { # the other architectures; installed, upgraded, removed and purged 
 reproducible() { tests/packages/reproducible.sh arm64; }
 
 trixie() { tests/packages/trixie.sh; }
+
+case " ${stages[*]} " in
+    *" units "*" cross "* | *" units "*" board "*) [ "${RTCROOM_BESIDE:-yes}" = no ] || meanwhile || exit 1 ;;
+esac
+
+# One build serves all: tests, simulator and browser use the release profile.
+"$cargo" build --release --locked --bins || exit 1
 
 failed=0
 summary=

@@ -29,7 +29,7 @@ fi
 for tool in mke2fs cpio modprobe ssh-keygen qemu-system-aarch64; do
     command -v "$tool" > /dev/null || fail "$tool is missing: boards/setup.sh board"
 done
-packages=$("$here/root.sh" "$cache")
+packages=$("$here/root.sh" "$cache" | tail -n 1)
 rm -rf --one-file-system "$out"
 mkdir -p "$out"
 root=$out/root

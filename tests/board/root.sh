@@ -10,9 +10,9 @@ packages=(systemd systemd-sysv libpam-systemd dbus udev kmod openssh-server ca-c
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
     gstreamer1.0-plugins-ugly gstreamer1.0-nice gstreamer1.0-alsa gstreamer1.0-x gstreamer1.0-gl
     fonts-dejavu-core fonts-wqy-microhei)
-# Drivers, with what they need: the disk and the network of QEMU's virt, and the board's camera, sound, lines and bad network.
+# Drivers, with what they need: the disk and the network of QEMU's virt, and the board's camera, sound, lines, screen and bad network.
 drivers=(virtio_pci virtio_mmio virtio_blk virtio_net virtio_rng ext4 crc32c_generic
-    vivid snd-aloop gpio-sim sch_netem gpio-pl061 rtc-pl031 loop af_packet)
+    vivid snd-aloop gpio-sim virtio_gpu sch_netem gpio-pl061 rtc-pl031 loop af_packet)
 
 say() { echo "root: $(date +%T) $*" >&2; }
 fail() { echo "root: $*" >&2; exit 1; }
@@ -142,7 +142,7 @@ done | awk '$1 == "insmod" { print $2 }' | sort -u | while read -r file; do
     install -D -m 644 "$file" "$root/usr/lib/modules/$kernel/${file##*/modules/"$kernel"/}"
 done
 depmod -b "$root" "$kernel"
-for driver in vivid snd-aloop gpio-sim sch_netem; do
+for driver in vivid snd-aloop gpio-sim virtio_gpu sch_netem; do
     modprobe -d "$root" -S "$kernel" --show-depends "$driver" > /dev/null || fail "kernel $kernel has no driver $driver"
 done
 rm -rf --one-file-system "$work/kernel" "$work/lists"

@@ -44,6 +44,25 @@ def test_the_clerk_is_heard_from_the_speaker_of_the_board(call):
 
 
 @pytest.mark.virtual
+def test_the_screen_shows_the_clerk_moving_in_the_call_and_not_before_or_after(kiosk, clerk):
+    assert clerks_block(kiosk) is None, "the clerk's picture is on the screen before the call"
+    start_call(kiosk, clerk)
+    places = set()
+    until("the clerk's block at three places of the screen", lambda: places.add(clerks_block(kiosk)) or len(places - {None}) >= 3, 60, kiosk, clerk)
+    kiosk.press()
+    kiosk.until_state("idle", 60)
+    until("the clerk's picture to be gone from the screen", lambda: clerks_block(kiosk) is None, 60, kiosk)
+
+
+def clerks_block(kiosk):
+    """The column of the screen's where the clerk's orange block is (clerk_devices.js: #fc8, a fiftieth of the picture); None without one."""
+    width, _, pixels = kiosk.board.screen()
+    rgb = zip(pixels[0::3], pixels[1::3], pixels[2::3])
+    columns = [n % width for n, (red, green, blue) in enumerate(rgb) if abs(red - 0xff) < 40 and abs(green - 0xcc) < 40 and abs(blue - 0x88) < 40]
+    return sum(columns) // len(columns) if len(columns) > len(pixels) // 3 / 500 else None
+
+
+@pytest.mark.virtual
 def test_the_lamp_tells_idle_waiting_call_and_trouble_apart(kiosk, clerk, service):
     seen = {"idle": kiosk.lamp(3)}
     kiosk.press()

@@ -15,6 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("BOARD_CACHE") or "/var/cache/rtcroom-kiosk/board")
 # Under emulation, on a machine that may have other work to do.
 BOOT_SECONDS = 400
+# Of the screen, as boards/qemu-virt.toml has it.
+SCREEN = (640, 480)
 
 
 class VirtualBoard:
@@ -58,7 +60,7 @@ class VirtualBoard:
                 "-device", "virtio-net-pci,netdev=service,romfile=,mac=52:54:00:12:34:01",
                 "-netdev", "user,id=kiosk,net=10.0.3.0/24,host=10.0.3.2,dns=10.0.3.3",
                 "-device", "virtio-net-pci,netdev=kiosk,id=card,romfile=,mac=52:54:00:12:34:02",
-                "-device", "virtio-rng-pci", "-qmp", f"unix:{self.monitor},server=on,wait=off",
+                "-device", f"virtio-gpu-pci,id=screen,xres={SCREEN[0]},yres={SCREEN[1]}", "-device", "virtio-rng-pci", "-qmp", f"unix:{self.monitor},server=on,wait=off",
             ], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         until("the board to boot", lambda: self.alive() and self.console.read_text(errors="replace").count("BOARD-READY") > already, seconds, self, every=0.5)
         until("the board to answer by SSH", lambda: self.shell.works("true", 30), 120, self, every=0.5)
@@ -79,6 +81,16 @@ class VirtualBoard:
     def link(self, up):
         """Pulls the kiosk's network cable, or plugs it in."""
         self.ask("set_link", name="card", up=up)
+
+    def screen(self):
+        """What is on the screen: width, height, and the pixels' red, green and blue."""
+        shot = self.directory / "screen.ppm"
+        self.ask("screendump", filename=str(shot), device="screen")
+        # P6, "width height", the brightest value, and then the pixels: netpbm's ppm(5).
+        kind, size, _, pixels = shot.read_bytes().split(b"\n", 3)
+        assert kind == b"P6", kind
+        width, height = map(int, size.split())
+        return width, height, pixels
 
     def ask(self, command, **arguments):
         """One QMP command."""
