@@ -7,6 +7,10 @@ pub mod wire;
 #[cfg(feature = "kiosk")]
 pub mod client;
 #[cfg(feature = "kiosk")]
+mod connect;
+#[cfg(feature = "kiosk")]
+mod exchange;
+#[cfg(feature = "kiosk")]
 pub mod failure;
 #[cfg(feature = "kiosk")]
 pub mod im;

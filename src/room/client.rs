@@ -5,47 +5,27 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use url::Url;
 
+pub use super::connect::{Server, SetupError};
+use super::connect::{TIMEOUT, connect};
+use super::exchange::{cut, exchange, failure_of, host_of, read_body};
 use super::failure::Failure;
 use super::ticket;
 use super::tickets::{MOST_TICKET, Tickets};
-use super::wire::{Kind, Pusher, Room, Status, code};
+use super::wire::{Kind, Pusher, Room, code};
 
-/// Every request is answered within this or has failed.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-/// More than `get_pushers` of a full room.
-const MOST_BODY: usize = 256 * 1024;
-/// Of a server's words.
-const MOST_MESSAGE: usize = 200;
 /// Of the members of a room.
 const MOST_MEMBERS: usize = 64;
 /// Tickets that are tried in one login.
 const MOST_TICKETS: usize = 3;
 /// Tickets are minutes exact; a clock this far off is wrong.
 const CLOCK_TOLERANCE: u64 = 300;
-
-/// Where RoomService is and how to get there; `[server]` of `kioskd.toml`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Server {
-    /// Up to and with the kind: `https://host:8443/weapp/double_room`.
-    pub url: String,
-    /// PEM file of the authority that signed the server's certificate; the system's authorities are then not asked.
-    pub ca: Option<PathBuf>,
-    /// PEM file of our own certificate, and its chain.
-    pub client_cert: Option<PathBuf>,
-    /// PEM file of its key.
-    pub client_key: Option<PathBuf>,
-    /// `http://host:port` of a proxy; the environment is not asked.
-    pub proxy: Option<String>,
-}
 
 /// Who we are; `[user]` of `kioskd.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,36 +48,6 @@ pub struct User {
     /// Asks the server's `get_login_info` for a ticket; only servers for development answer.
     #[serde(default)]
     pub dev_ticket: bool,
-}
-
-/// Why no client could be made: the configuration is wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// A file named in the configuration cannot be used.
-    #[error("[server] {key} = \"{}\": {detail}", path.display())]
-    File {
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        path: PathBuf,
-        /// Why.
-        detail: String,
-    },
-    /// A value in the configuration cannot be used.
-    #[error("[{section}] {key} = \"{value}\": {detail}")]
-    Value {
-        /// The section.
-        section: &'static str,
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        value: String,
-        /// Why.
-        detail: String,
-    },
-    /// The HTTP library refuses.
-    #[error("[server]: {0}")]
-    Library(String),
 }
 
 /// A member's side of RoomService.
@@ -405,165 +355,6 @@ impl Client {
     }
 }
 
-fn connect(server: &Server, secure: bool) -> Result<reqwest::Client, SetupError> {
-    builder(server, secure)?.build().map_err(|error| SetupError::Library(innermost(&error)))
-}
-
-/// The HTTP client: certificates, proxy, one kind of connection.
-pub(super) fn builder(server: &Server, secure: bool) -> Result<reqwest::ClientBuilder, SetupError> {
-    // Fails only when a provider is installed already, which then is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let read = |key, path: &PathBuf| {
-        std::fs::read(path).map_err(|error| SetupError::File {
-            key,
-            path: path.clone(),
-            detail: error.to_string(),
-        })
-    };
-    let mut builder = reqwest::Client::builder()
-        .http1_only()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(Duration::from_secs(60))
-        .pool_max_idle_per_host(6)
-        .tcp_keepalive(Duration::from_secs(15))
-        .user_agent(concat!("rtcroom-kiosk/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = &server.ca {
-        let file = |detail: String| SetupError::File { key: "ca", path: path.clone(), detail };
-        let certificates = reqwest::Certificate::from_pem_bundle(&read("ca", path)?)
-            .map_err(|error| file(error.to_string()))?;
-        if certificates.is_empty() {
-            return Err(file("holds no PEM certificate".into()));
-        }
-        builder = builder.tls_certs_only(certificates);
-    } else if !secure {
-        // The system's authorities cost a megabyte, and plain HTTP asks none.
-        builder = builder.tls_certs_only([]);
-    }
-    match (&server.client_cert, &server.client_key) {
-        (Some(cert), Some(key)) => {
-            let mut pem = read("client_cert", cert)?;
-            pem.push(b'\n');
-            pem.extend(read("client_key", key)?);
-            let identity = reqwest::Identity::from_pem(&pem).map_err(|error| SetupError::File {
-                key: "client_cert",
-                path: cert.clone(),
-                detail: innermost(&error),
-            })?;
-            builder = builder.identity(identity);
-        }
-        (None, None) => {}
-        (Some(path), None) | (None, Some(path)) => {
-            let detail = "client_cert and client_key go together".into();
-            return Err(SetupError::File { key: "client_cert", path: path.clone(), detail });
-        }
-    }
-    if let Some(proxy) = &server.proxy {
-        let wrong = |error: reqwest::Error| SetupError::Value {
-            section: "server",
-            key: "proxy",
-            value: proxy.clone(),
-            detail: innermost(&error),
-        };
-        builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(wrong)?);
-    }
-    Ok(builder)
-}
-
-/// Sends `request` and reads its answer; also gives the server's time.
-async fn exchange<T: DeserializeOwned>(
-    operation: &'static str,
-    request: reqwest::RequestBuilder,
-) -> (Result<T, Failure>, Option<u64>) {
-    let mut response = match request.timeout(TIMEOUT).send().await {
-        Ok(response) => response,
-        Err(error) => return (Err(failure_of(&error)), None),
-    };
-    let host = host_of(response.url().as_str());
-    let date = response.headers().get("date").and_then(|date| ticket::http_date(date.to_str().ok()?));
-    let status = response.status();
-    let body = match read_body(&mut response, MOST_BODY).await {
-        Ok(body) => body,
-        Err(failure) => return (Err(failure), date),
-    };
-    let nonsense = |detail: String| Failure::Nonsense { operation, host: host.clone(), detail };
-    let outcome = match serde_json::from_slice::<Status>(&body) {
-        Ok(Status { code: code::OK, .. }) if status.is_success() => {
-            serde_json::from_slice(&body).map_err(|error| nonsense(error.to_string()))
-        }
-        Ok(Status { code, message }) if status.is_success() || status == 401 || status == 403 => {
-            Err(Failure::Code { operation, code, message: cut(&message) })
-        }
-        _ if !status.is_success() => Err(Failure::Status {
-            operation,
-            host: host.clone(),
-            status: status.as_u16(),
-            message: cut(&String::from_utf8_lossy(&body)),
-            retry_after: None,
-        }),
-        Ok(status) => Err(nonsense(format!("code {}", status.code))),
-        Err(error) => Err(nonsense(error.to_string())),
-    };
-    (outcome, date)
-}
-
-/// Reads a body of at most `most` bytes.
-pub(super) async fn read_body(response: &mut reqwest::Response, most: usize) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure_of(&error))? {
-        if body.len() + chunk.len() > most {
-            let host = host_of(response.url().as_str());
-            return Err(Failure::Nonsense {
-                operation: "reading",
-                host,
-                detail: format!("more than {most} bytes"),
-            });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// Sorts what the HTTP library says by what cures it.
-pub(super) fn failure_of(error: &reqwest::Error) -> Failure {
-    let host = error.url().map(|url| host_of(url.as_str())).unwrap_or_default();
-    if let Some(tls) = find_tls(error) {
-        return tls_failure(host, tls);
-    }
-    if error.is_timeout() {
-        return Failure::TimedOut { host, secs: TIMEOUT.as_secs() };
-    }
-    let detail = innermost(error);
-    if error.is_dns() { Failure::UnknownHost { host, detail } } else { Failure::Unreachable { host, detail } }
-}
-
-/// The TLS library's own error among the causes. An `io::Error` gives what its content was caused by, not the content
-/// itself, and wraps one another, so both ways are gone.
-fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(tls) = error.downcast_ref() {
-        return Some(tls);
-    }
-    let content = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let content = content.and_then(|content| find_tls(content));
-    content.or_else(|| find_tls(error.source()?))
-}
-
-fn tls_failure(host: String, error: &rustls::Error) -> Failure {
-    use rustls::{CertificateError, Error};
-    let detail = error.to_string();
-    match error {
-        Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Revoked,
-        ) => Failure::UnknownAuthority { host, detail },
-        // A server starts with a certificate that is valid; a board without a battery starts in 1970.
-        Error::InvalidCertificate(
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        ) => Failure::Clock { detail: format!("the certificate of {host} is not valid yet") },
-        _ => Failure::Tls { host, detail },
-    }
-}
-
 /// Says why a login was refused, as far as we know better than the server.
 fn why_refused(failure: Failure, expires: Option<u64>, server_time: Option<u64>, file: String) -> Failure {
     let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -580,47 +371,6 @@ fn why_refused(failure: Failure, expires: Option<u64>, server_time: Option<u64>,
     }
 }
 
-/// The last cause of an error, which is the one that says something.
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-pub(super) fn host_of(address: &str) -> String {
-    let url = Url::parse(address).ok();
-    url.map_or_else(
-        || cut(address),
-        |url| {
-            let host = url.host_str().unwrap_or_default();
-            url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-        },
-    )
-}
-
-/// Cuts a server's words to a sane length, on one line.
-pub(super) fn cut(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_MESSAGE).collect()
-}
-
 fn query(pairs: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    #[test]
-    fn a_tls_error_is_found_however_often_it_is_wrapped() {
-        let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let wrapped = io::Error::other(io::Error::other(tls));
-        let failure = tls_failure("host:1".into(), find_tls(&wrapped).expect("it is inside"));
-        assert!(matches!(failure, Failure::UnknownAuthority { .. }), "{failure}");
-        assert!(find_tls(&io::Error::other("refused")).is_none());
-    }
 }

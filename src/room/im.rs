@@ -11,7 +11,9 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::client::{Client, TIMEOUT, cut, failure_of, host_of, read_body};
+use super::client::Client;
+use super::connect::TIMEOUT;
+use super::exchange::{cut, failure_of, host_of, read_body};
 use super::failure::Failure;
 use super::wire::{IM_FRAME_LIMIT, ImEvent, ImRequest};
 

@@ -1,6 +1,7 @@
 //! One look at a server without a login: whether it answers, by which certificate, and what time it has.
 
-use super::client::{Server, SetupError, TIMEOUT, builder, failure_of, innermost};
+use super::connect::{Server, SetupError, TIMEOUT, builder};
+use super::exchange::{failure_of, innermost};
 use super::failure::Failure;
 use super::ticket;
 

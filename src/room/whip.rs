@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::client::{Client, TIMEOUT, cut, failure_of, host_of, read_body};
+use super::client::Client;
+use super::connect::TIMEOUT;
+use super::exchange::{cut, failure_of, host_of, read_body};
 use super::failure::Failure;
 
 /// More than any answer.
