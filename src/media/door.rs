@@ -39,49 +39,73 @@ impl Door {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
+pub(super) mod tests {
+    use std::sync::{Mutex, mpsc};
+    use std::thread::JoinHandle;
     use std::time::{Duration, Instant};
 
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(10);
 
+    /// A pad behind which whatever is pushed stays until it is let go.
+    pub(in crate::media) struct Held {
+        pub(in crate::media) out: gst::Pad,
+        enters: mpsc::Receiver<()>,
+        let_go: mpsc::Sender<()>,
+        pushed: Option<JoinHandle<Result<gst::FlowSuccess, gst::FlowError>>>,
+        _within: gst::Pad,
+    }
+
+    impl Held {
+        pub(in crate::media) fn new() -> Self {
+            gst::init().expect("GStreamer");
+            let (entered, enters) = mpsc::channel();
+            let (let_go, held) = mpsc::channel::<()>();
+            let held = Mutex::new(held);
+            let out = gst::Pad::builder(gst::PadDirection::Src).name("out").build();
+            let within = gst::Pad::builder(gst::PadDirection::Sink)
+                .name("within")
+                .chain_function(move |_, _, _| {
+                    let _ = entered.send(());
+                    let _ = held.lock().map(|held| held.recv_timeout(LIMIT));
+                    Ok(gst::FlowSuccess::Ok)
+                })
+                .build();
+            out.link(&within).expect("linked");
+            for pad in [&within, &out] {
+                pad.set_active(true).expect("active");
+            }
+            out.push_event(gst::event::StreamStart::new("test"));
+            out.push_event(gst::event::Segment::new(&gst::FormattedSegment::<gst::ClockTime>::new()));
+            Self { out, enters, let_go, pushed: None, _within: within }
+        }
+
+        /// Pushes a buffer; it is inside when this returns.
+        pub(in crate::media) fn push(&mut self) {
+            let out = self.out.clone();
+            self.pushed = Some(std::thread::spawn(move || out.push(gst::Buffer::new())));
+            self.enters.recv_timeout(LIMIT).expect("it goes in");
+        }
+
+        /// Lets it go; it is back when this returns.
+        pub(in crate::media) fn let_go(&mut self) {
+            self.let_go.send(()).expect("held");
+            self.pushed.take().expect("something inside").join().expect("pushed").expect("taken");
+        }
+    }
+
     #[test]
     fn a_door_is_busy_until_what_went_through_comes_back() {
-        gst::init().expect("GStreamer");
-        let (entered, enters) = mpsc::channel();
-        let (let_go, held) = mpsc::channel::<()>();
-        let held = std::sync::Mutex::new(held);
-        let out = gst::Pad::builder(gst::PadDirection::Src).name("out").build();
-        let within = gst::Pad::builder(gst::PadDirection::Sink)
-            .name("within")
-            .chain_function(move |_, _, _| {
-                let _ = entered.send(());
-                let _ = held.lock().map(|held| held.recv_timeout(LIMIT));
-                Ok(gst::FlowSuccess::Ok)
-            })
-            .build();
-        out.link(&within).expect("linked");
-        for pad in [&within, &out] {
-            pad.set_active(true).expect("active");
-        }
-        let door = Door::new(&out);
+        let mut held = Held::new();
+        let door = Door::new(&held.out);
         assert!(!door.is_busy(), "before");
-        out.push_event(gst::event::StreamStart::new("test"));
-        out.push_event(gst::event::Segment::new(&gst::FormattedSegment::<gst::ClockTime>::new()));
-        assert!(!door.is_busy(), "after events");
         for _ in 0..2 {
-            let pushed = std::thread::spawn({
-                let out = out.clone();
-                move || out.push(gst::Buffer::new())
-            });
-            enters.recv_timeout(LIMIT).expect("it goes in");
+            held.push();
             let asked = Instant::now();
             assert!(door.is_busy() && door.is_busy(), "inside");
             assert!(asked.elapsed() < LIMIT / 2, "asking does not wait");
-            let_go.send(()).expect("held");
-            pushed.join().expect("pushed").expect("taken");
+            held.let_go();
             assert!(!door.is_busy(), "back");
         }
     }

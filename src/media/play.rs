@@ -325,3 +325,26 @@ fn audio_out(
     });
     place(pipeline, pad, &[&unpack, &decode, sink.upcast_ref()])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::door::tests::Held;
+
+    #[test]
+    fn a_decoder_is_at_a_frame_only_while_what_it_gave_is_not_being_shown() {
+        let mut held = Held::new();
+        let playing = Playing::new(1);
+        assert_eq!(playing.seen(), Seen::default(), "nothing to decode yet");
+        playing.state().decoder = Some(Decoder { element: "openh264dec", door: Door::new(&held.out) });
+        assert!(!playing.seen().inside);
+        held.push();
+        assert!(playing.seen().inside);
+        // A screen that hangs is not the decoder's fault.
+        playing.showing.store(true, Ordering::Release);
+        assert!(!playing.seen().inside);
+        playing.showing.store(false, Ordering::Release);
+        held.let_go();
+        assert!(!playing.seen().inside);
+    }
+}
