@@ -5,10 +5,11 @@ mod device;
 mod devices;
 mod encoder;
 mod input;
+mod progress;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -25,13 +26,13 @@ use super::encode::{Keys, Slot};
 use super::line::{Reader, Writer};
 use super::outlet::Outlet;
 use super::pipe;
-use super::protocol::{self, Command, Event, Fault, Part, Role, SessionId, Settings, Stats};
+use super::protocol::{self, Command, Event, Fault, Part, Role, SessionId, Settings};
 use super::screen::Screen;
 use super::session::{Session, Setup};
 use super::sound::{Microphone, Speaker, Stage};
 use super::stats::Counters;
 use super::timebase::Timebase;
-use super::watchdog::{self, Judge, Progress};
+use super::watchdog::{self, Judge};
 use crate::journald;
 
 /// How often the loop looks around by itself.
@@ -367,28 +368,6 @@ impl Worker {
         well.into_iter().collect()
     }
 
-    /// Feeds the service manager's watchdog unless something that is due stands still.
-    fn feed_watchdog(&mut self) {
-        let counters = &self.setup.counters;
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let progress = Progress {
-            camera: self.capturing && self.camera.open.is_some(),
-            captured: count(&counters.captured),
-            fed: count(&counters.fed),
-            encoded: count(&counters.encoded),
-            received: count(&counters.received),
-            decoded: count(&counters.decoded),
-            drawing: self.setup.screen.drawing(),
-        };
-        let stuck = self.judge.stuck(progress, Instant::now());
-        if stuck.is_none() {
-            watchdog::feed();
-        } else if stuck != self.stuck {
-            log::error!("{} stands still; the watchdog is not fed any more", stuck.unwrap_or_default());
-        }
-        self.stuck = stuck;
-    }
-
     fn look_around(&mut self) -> Vec<Event> {
         let now = Instant::now();
         let mut events = self.check_encoder(now);
@@ -398,30 +377,5 @@ impl Worker {
             events.push(self.report(now));
         }
         events
-    }
-
-    fn report(&mut self, now: Instant) -> Event {
-        let counters = &self.setup.counters;
-        let bytes = counters.encoded_bytes.load(Ordering::Relaxed);
-        let (then, before) = std::mem::replace(&mut self.reported, (now, bytes));
-        let mut players: Vec<_> = self
-            .sessions
-            .values()
-            .filter_map(|(_, opened)| Some(opened.playing.as_ref()?.report()))
-            .collect();
-        players.sort_by_key(|player| player.session);
-        Event::Stats(Box::new(Stats {
-            capturing: self.capturing,
-            sending: counters.sending.load(Ordering::Relaxed),
-            frames_captured: counters.captured.load(Ordering::Relaxed),
-            frames_encoded: counters.encoded.load(Ordering::Relaxed),
-            frames_sent: counters.sent.load(Ordering::Relaxed),
-            frames_drawn: counters.drawn.load(Ordering::Relaxed),
-            encoder: self.encoders[0].element.to_owned(),
-            decoder: self.decoders[0].element.to_owned(),
-            target_bps: u64::from(self.target),
-            encoded_bps: ((bytes - before) as f64 * 8.0 / (now - then).as_secs_f64()) as u64,
-            players,
-        }))
     }
 }
