@@ -41,8 +41,9 @@ fn is_lost(event: &Event, lost: SessionId) -> bool {
     matches!(event, Event::Lost { session, .. } if *session == lost)
 }
 
-/// Lets a decoder fail in a call; how long no picture of the member was shown, in milliseconds.
-fn pause(plant: Plant, expected: Fault) -> u64 {
+/// Lets a decoder fail in a call, and waits for pictures behind the next; the marks of both in one report, the last
+/// picture of the one and the first of the other.
+fn switched(plant: Plant, expected: Fault) -> (Option<Marks>, Marks) {
     let server = Server::start(0);
     let _sender = member(&server);
     let mut player = Worker::ready(planted(plant, &[FAKE, NEXT], 30));
@@ -56,14 +57,11 @@ fn pause(plant: Plant, expected: Fault) -> u64 {
     player.wait("the loss", |event| is_lost(event, 1));
     let sdp = server.post("/whep/member", &spare).unwrap();
     player.send(&Command::Answer { session: 2, sdp, member: None });
-    // Both are in the report: the last picture of the one, and the first of the other.
     let stats = player.until("pictures behind the next decoder", |stats| {
         marks(stats, 2).is_some_and(|marks| marks.distinct >= 60)
     });
     assert_eq!(stats.decoder, NEXT);
-    let (before, after) = (marks(&stats, 1).unwrap(), marks(&stats, 2).unwrap());
-    assert!(after.first > before.last, "{before:?} {after:?}");
-    let pause = u64::from(after.first - before.last) * 1000 / FPS;
+    let (before, after) = (marks(&stats, 1), marks(&stats, 2).unwrap());
     // Whatever hangs of the old one, its session is closed, the other goes on, and the worker ends in good order.
     player.send(&Command::Close { session: 1 });
     player.until("pictures without the old session", |stats| {
@@ -71,6 +69,15 @@ fn pause(plant: Plant, expected: Fault) -> u64 {
     });
     player.send(&Command::Stop);
     assert_eq!(player.ends(Duration::from_secs(4)).code(), Some(0));
+    (before, after)
+}
+
+/// The same; how long no picture of the member was shown, in milliseconds.
+fn pause(plant: Plant, expected: Fault) -> u64 {
+    let (before, after) = switched(plant, expected);
+    let before = before.unwrap();
+    assert!(after.first > before.last, "{before:?} {after:?}");
+    let pause = u64::from(after.first - before.last) * 1000 / FPS;
     println!("{plant:?}: no picture of the member for {pause} ms");
     pause
 }
@@ -89,6 +96,12 @@ fn a_decoder_that_never_comes_back_from_a_frame_is_replaced_in_the_call() {
 #[test]
 fn a_decoder_that_cannot_be_taken_down_is_left_behind() {
     assert!(pause(Plant::HangOnStop, Fault::Error) < 5000);
+}
+
+#[test]
+fn a_decoder_that_does_not_start_is_replaced_in_the_call() {
+    // There was no picture before.
+    switched(Plant::HangOnStart, Fault::NoStart);
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub struct Playing {
     state: Mutex<State>,
     fed: Arc<AtomicU64>,
     given: AtomicU64,
+    /// The decoder is getting ready.
+    starting: AtomicBool,
     /// A picture is being shown: what takes its time is not the decoder.
     showing: AtomicBool,
 }
@@ -65,6 +67,7 @@ impl Playing {
             state: Mutex::default(),
             fed: Arc::default(),
             given: AtomicU64::new(0),
+            starting: AtomicBool::new(false),
             showing: AtomicBool::new(false),
         }
     }
@@ -84,6 +87,7 @@ impl Playing {
     pub fn seen(&self) -> Seen {
         let busy = self.state().decoder.as_ref().is_some_and(|decoder| decoder.door.is_busy());
         Seen {
+            starting: self.starting.load(Ordering::Acquire),
             fed: self.fed.load(Ordering::Relaxed),
             given: self.given.load(Ordering::Relaxed),
             inside: busy && !self.showing.load(Ordering::Acquire),
@@ -189,7 +193,10 @@ pub fn attach(
         let done = if media == "video" {
             repeat(bin, pad);
             report_often(bin);
-            video_out(&setup, id, &pipeline, pad, &playing)
+            playing.starting.store(true, Ordering::Release);
+            let done = video_out(&setup, id, &pipeline, pad, &playing);
+            playing.starting.store(false, Ordering::Release);
+            done
         } else {
             audio_out(&setup, id, &pipeline, pad, &playing)
         };
@@ -263,9 +270,9 @@ fn video_out(
     // Decoders want to know profile and size beforehand.
     let parse = plugins::element("videoparsersbad", "h264parse")?;
     let row = *setup.decoder.lock().unwrap_or_else(PoisonError::into_inner);
-    let made = row.make(&setup.settings.video.fake)?;
     let door = Door::new(&parse.static_pad("src").context("h264parse has no source pad")?);
     playing.state().decoder = Some(Decoder { element: row.element, door });
+    let made = row.make(&setup.settings.video.fake)?;
     let counters = Arc::clone(&setup.counters);
     if let Some(door) = made.codec.static_pad("sink") {
         let (fed, counters) = (Arc::clone(&playing.fed), Arc::clone(&counters));

@@ -1,4 +1,4 @@
-//! Notices a decoder that hangs: it is fed and gives nothing, or never comes back from a frame.
+//! Notices a decoder that hangs: it is fed and gives nothing, never comes back from a frame, or never gets ready for one.
 //!
 //! No clock inside: what is seen and the time come as arguments.
 
@@ -6,16 +6,21 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::media::path::Path;
+use crate::media::protocol::Fault;
 
 /// A decoder that is fed and gives nothing for so long hangs: longer than a key frame takes to come on request.
 const SWALLOWS: Duration = Duration::from_secs(2);
 /// One that has been at one frame for so long never comes back: as long as an encoder has for its first frame, when
 /// hardware allocates its memory.
 const INSIDE: Duration = Duration::from_secs(2);
+/// One that is not ready to be fed after so long never is: as long as an encoder has.
+const START: Duration = Duration::from_secs(3);
 
 /// What is seen of a decoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
+    /// It is getting ready just now.
+    pub starting: bool,
     /// Frames that went in.
     pub fed: u64,
     /// Pictures that came out.
@@ -29,8 +34,27 @@ pub struct Seen {
 pub enum Hang {
     /// It takes frames and gives no pictures.
     Swallows,
-    /// It never comes back from a frame. Its pipeline cannot be taken down.
+    /// It never comes back from a frame.
     Inside,
+    /// It never gets ready.
+    Start,
+}
+
+impl Hang {
+    /// What that is called.
+    #[must_use]
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Swallows | Self::Inside => Fault::Hang,
+            Self::Start => Fault::NoStart,
+        }
+    }
+
+    /// Whether a thread is in it, so that its pipeline cannot be taken down.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        self != Self::Swallows
+    }
 }
 
 impl fmt::Display for Hang {
@@ -38,6 +62,7 @@ impl fmt::Display for Hang {
         match self {
             Self::Swallows => write!(out, "fed, and no picture for {} s", SWALLOWS.as_secs()),
             Self::Inside => write!(out, "at one frame for {} s", INSIDE.as_secs()),
+            Self::Start => write!(out, "not ready after {} s", START.as_secs()),
         }
     }
 }
@@ -46,6 +71,8 @@ impl fmt::Display for Hang {
 #[derive(Debug)]
 pub struct Watch {
     path: Path,
+    /// Since when it has been getting ready.
+    starting: Option<Instant>,
     /// How many frames had gone in when it was first seen at the last of them, and when that was.
     entered: Option<(u64, Instant)>,
     /// It hung, and that was told.
@@ -56,7 +83,7 @@ impl Watch {
     /// Begins with a decoder of which so much has been seen.
     #[must_use]
     pub fn new(seen: Seen, now: Instant) -> Self {
-        Self { path: Path::new(seen.fed, seen.given, now), entered: None, told: false }
+        Self { path: Path::new(seen.fed, seen.given, now), starting: None, entered: None, told: false }
     }
 
     /// Looks at it; says once how it hangs.
@@ -66,8 +93,12 @@ impl Watch {
             Some(at) if seen.inside && at.0 == seen.fed => Some(at),
             _ => seen.inside.then_some((seen.fed, now)),
         };
-        let inside = self.entered.map_or(Duration::ZERO, |(_, at)| now.saturating_duration_since(at));
-        let hang = if inside > INSIDE {
+        self.starting = seen.starting.then(|| self.starting.unwrap_or(now));
+        let for_how_long =
+            |since: Option<Instant>| since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let hang = if for_how_long(self.starting) > START {
+            Hang::Start
+        } else if for_how_long(self.entered.map(|(_, at)| at)) > INSIDE {
             Hang::Inside
         } else if still > SWALLOWS {
             Hang::Swallows
@@ -92,7 +123,7 @@ mod tests {
 
     fn good(ms: u64) -> Seen {
         let frames = ms * 30 / 1000;
-        Seen { fed: frames, given: frames, inside: false }
+        Seen { fed: frames, given: frames, ..Seen::default() }
     }
 
     #[test]
@@ -111,10 +142,17 @@ mod tests {
     }
 
     #[test]
+    fn a_decoder_that_never_gets_ready_is_told_once_after_three_seconds() {
+        assert_eq!(says(|_| Seen { starting: true, ..Seen::default() }), [(3_250, Hang::Start)]);
+        let late = |ms: u64| if ms < 3_000 { Seen { starting: true, ..Seen::default() } } else { good(ms) };
+        assert_eq!(says(late), []);
+    }
+
+    #[test]
     fn a_decoder_that_takes_a_second_and_a_half_for_a_frame_is_slow_and_no_more() {
         let slow = |ms: u64| {
             let frames = ms / 1_500;
-            Seen { fed: frames + 1, given: frames, inside: ms % 1_500 != 0 }
+            Seen { fed: frames + 1, given: frames, inside: ms % 1_500 != 0, ..Seen::default() }
         };
         assert_eq!(says(slow), []);
     }
@@ -123,7 +161,7 @@ mod tests {
     fn a_decoder_that_swallows_frames_is_told_once_after_two_seconds_however_few_they_are() {
         let swallows = |ms: u64| Seen { given: good(ms.min(10_000)).given, ..good(ms) };
         assert_eq!(says(swallows), [(12_250, Hang::Swallows)]);
-        let rare = |ms: u64| Seen { fed: ms / 600, given: 0, inside: false };
+        let rare = |ms: u64| Seen { fed: ms / 600, ..Seen::default() };
         assert_eq!(says(rare).first().map(|(_, hang)| *hang), Some(Hang::Swallows));
     }
 

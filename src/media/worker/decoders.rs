@@ -1,8 +1,8 @@
 //! The decoders of the sessions: watched, and left for the next row of the table.
 //!
 //! A session whose decoder fails or hangs is lost; `kioskd` answers with one that is ready, which takes the next row. A
-//! pipeline whose decoder never comes back from a frame cannot be taken down: the thread that tries stays with it, and
-//! both are left behind until the process ends with the call.
+//! pipeline whose decoder never comes back from a frame, or from starting, cannot be taken down: the thread that tries
+//! stays with it, and both are left behind until the process ends with the call.
 
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -49,14 +49,14 @@ impl Worker {
 
     fn decoder_hangs(&mut self, session: SessionId, element: &'static str, hang: Hang) -> Vec<Event> {
         let detail = hang.to_string();
-        self.left_behind += u32::from(hang == Hang::Inside);
+        self.left_behind += u32::from(hang.holds());
         let mut events = Vec::new();
         // Another session may have left it already.
         if element == self.decoders[0].element {
-            events.extend(self.leave_decoder(Fault::Hang, &detail));
+            events.extend(self.leave_decoder(hang.fault(), &detail));
             if events.is_empty() && self.left_behind >= LEFT_BEHIND {
                 self.over = true;
-                let (part, element, fault) = (Part::Decoder, element.to_owned(), Fault::Hang);
+                let (part, element, fault) = (Part::Decoder, element.to_owned(), hang.fault());
                 events.push(Event::Left { part, element, fault, next: None, detail: detail.clone() });
             }
         }
