@@ -90,6 +90,36 @@ fn no_service_is_more_exposed_than_it_has_to_be() {
 }
 
 #[test]
+fn every_example_of_a_drop_in_is_understood_and_leaves_its_unit_as_closed() {
+    for entry in fs::read_dir(systemd().join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        // Each says itself where it goes; hardware-watchdog.conf is no unit's.
+        let Some(name) = SERVICES.iter().find(|(name, _)| text.contains(&format!("/system/{name}.d/")))
+        else {
+            assert!(text.contains("/etc/systemd/system.conf.d/"), "{} says where it goes", path.display());
+            continue;
+        };
+        let dir = units(|_, text| text);
+        let drop_ins = dir.path().join(format!("{}.d", name.0));
+        fs::create_dir(&drop_ins).unwrap();
+        fs::write(drop_ins.join("example.conf"), &text).unwrap();
+        assert_eq!(complaints(dir.path()), Vec::<String>::new(), "{}", path.display());
+        let (unit, threshold) = (dir.path().join(name.0), format!("--threshold={}", name.1));
+        let unit = unit.display().to_string();
+        let done = run("systemd-analyze", &["security", "--offline=true", "--no-pager", &threshold, &unit]);
+        assert!(done.status.success(), "{}: {}", path.display(), said(&done));
+        // Which devices a vendor has is nobody's guess.
+        let mut source = false;
+        for line in text.lines().filter(|line| text.contains("DeviceAllow=") && !line.starts_with('[')) {
+            source =
+                (line.starts_with('#') && line.contains('/')) || (source && line.starts_with("DeviceAllow="));
+            assert!(source || line.starts_with('#'), "{}: {line} has no source", path.display());
+        }
+    }
+}
+
+#[test]
 fn nothing_runs_as_root_and_no_start_limit_strands_the_kiosk() {
     for (name, _) in SERVICES {
         let text = fs::read_to_string(systemd().join(name)).unwrap();

@@ -5,11 +5,17 @@
 //! smuggles in through a codec then reaches no database, no web server and no shell over the network. io_uring, which
 //! makes sockets without `socket()`, is refused too.
 //!
-//! A few instructions of classic BPF, and not a crate: seccompiler knows no 32-bit ARM.
+//! A few instructions of classic BPF, and not a crate: seccompiler knows no 32-bit ARM. The numbers are Linux 6.1's, of
+//! the files named; those of system calls are the `libc` crate's for each architecture.
+//!
+//! `socketcall()`, the other way to a socket, is on none of these architectures: 32-bit ARM has it for the old ABI alone
+//! (`arch/arm/tools/syscall.tbl`), and a kernel that runs the old ABI has no seccomp filters (`arch/arm/Kconfig`,
+//! `HAVE_ARCH_SECCOMP_FILTER`).
 
 use std::io::{Error, Result};
 
-/// The architecture whose system calls the filter knows (`linux/audit.h`: ELF machine, 64-bit flag, little-endian flag).
+/// The architecture whose system calls the filter knows: ELF machine (`include/uapi/linux/elf-em.h:26-51`), 64-bit flag and
+/// little-endian flag (`include/uapi/linux/audit.h:385-440`, `AUDIT_ARCH_…`).
 const ARCHITECTURE: u32 = if cfg!(target_arch = "x86_64") {
     62 | 0xC000_0000
 } else if cfg!(target_arch = "aarch64") {
@@ -21,12 +27,14 @@ const ARCHITECTURE: u32 = if cfg!(target_arch = "x86_64") {
 } else {
     0
 };
-/// Set in the numbers of x32 calls, a second table that x86-64 kernels may have.
+/// Set in the numbers of x32 calls, a second table that x86-64 kernels may have
+/// (`arch/x86/include/uapi/asm/unistd.h:13`); higher than any number elsewhere.
 const X32: u32 = 0x4000_0000;
-/// Flags that `socket()` takes along with the type.
+/// The type among what `socket()` takes with it, flags being the rest (`include/linux/net.h:75`, `SOCK_TYPE_MASK`).
 const TYPE: u32 = 0xf;
 
-/// Offsets into `struct seccomp_data`: the number, the architecture, and the lower halves of the first arguments.
+/// Offsets into `struct seccomp_data` (`include/uapi/linux/seccomp.h:62`): the number, the architecture, and the lower
+/// halves of the first arguments, which come first on all these architectures.
 const NUMBER: u32 = 0;
 const MACHINE: u32 = 4;
 const FAMILY: u32 = 16;
