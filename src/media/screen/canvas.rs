@@ -10,6 +10,8 @@ use super::text::{self, Shape, Style};
 use super::{Picture, Scene};
 use crate::media::protocol::View;
 
+/// The fourth byte of a pixel. Nobody is to look at it, but some take BGRx for BGRA: all that is drawn is opaque.
+const OPAQUE: u32 = 0xff00_0000;
 /// Colours, RGB.
 const NIGHT: u32 = 0x0b_1526;
 const DUSK: u32 = 0x1d_3557;
@@ -161,7 +163,7 @@ impl Canvas {
         }
         // Here nothing moves behind the words, so they become part of the background.
         let mut base = Sheet { data: &mut self.base, stride: self.width * 4 };
-        let (mut y, end) = (place.y + size / 3, place.y + place.h);
+        let (mut y, end) = (place.y + size / 3, (place.y + place.h).saturating_sub(size / 3));
         if scene.words.view == View::Waiting {
             base.blit(place.x, place.y, &solid(place.w, place.h, NOTE));
         }
@@ -383,7 +385,7 @@ fn note(lines: &[(&str, Style)], width: usize, height: usize) -> Option<Panel> {
 }
 
 fn solid(width: usize, height: usize, colour: u32) -> Panel {
-    Panel { width, height, pixels: colour.to_le_bytes().repeat(width * height) }
+    Panel { width, height, pixels: (colour | OPAQUE).to_le_bytes().repeat(width * height) }
 }
 
 /// The background's colour at a height.
@@ -403,7 +405,7 @@ fn shade(view: View, y: usize, height: usize) -> u32 {
 fn background(width: usize, height: usize, view: View) -> Vec<u8> {
     let mut pixels = Vec::with_capacity(width * height * 4);
     for y in 0..height {
-        pixels.extend(shade(view, y, height).to_le_bytes().repeat(width));
+        pixels.extend((shade(view, y, height) | OPAQUE).to_le_bytes().repeat(width));
     }
     match view {
         View::Idle => button(&mut pixels, width, height, GREEN),
@@ -415,7 +417,7 @@ fn background(width: usize, height: usize, view: View) -> Vec<u8> {
 
 /// The button's likeness, above the words.
 fn button(pixels: &mut [u8], width: usize, height: usize, colour: u32) {
-    let (cx, cy, radius) = (width as f32 / 2.0, height as f32 * 0.22, height as f32 * 0.105);
+    let (cx, cy, radius) = (width as f32 / 2.0, height as f32 * 0.28, height as f32 * 0.115);
     let (top, bottom) = ((cy - radius * 1.4) as usize, (cy + radius * 1.4) as usize);
     for y in top..bottom.min(height) {
         for x in (cx - radius * 1.4) as usize..((cx + radius * 1.4) as usize).min(width) {
@@ -427,6 +429,31 @@ fn button(pixels: &mut [u8], width: usize, height: usize, colour: u32) {
                 let ink = (colour >> (8 * channel) & 0xff) as f32;
                 *pixel = (f32::from(*pixel) * (1.0 - cover) + ink * cover) as u8;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::protocol::Screen;
+
+    #[test]
+    fn no_pixel_is_transparent_for_those_who_look_at_the_fourth_byte() {
+        gst::init().expect("GStreamer");
+        let (width, height) = (320, 240);
+        let message = super::super::Message {
+            from: "王".into(),
+            text: "请稍候".into(),
+            until: std::time::Instant::now(),
+        };
+        for view in [View::Idle, View::Waiting, View::InCall, View::Trouble] {
+            let words = Screen { view, headline: "One moment".into(), detail: "请稍候".into() };
+            let scene = Scene { words, message: Some(message.clone()), preview: None, members: Vec::new() };
+            let mut data = vec![0; width * height * 4];
+            Canvas::new(width, height).draw(1, Sheet { data: &mut data, stride: width * 4 }, &scene);
+            assert!(data.chunks(4).all(|pixel| pixel[3] == 255), "{view:?}");
+            assert!(data.chunks(4).any(|pixel| pixel[0] > 200), "{view:?} has words");
         }
     }
 }

@@ -55,10 +55,11 @@ pub(super) struct Layout {
 pub(super) fn divide(width: usize, height: usize, view: View, members: usize) -> Layout {
     let whole = Rect { x: 0, y: 0, w: width, h: height };
     let bar = height / 5;
+    let margin = height / 40;
     let message = Rect { x: width / 8, y: height * 9 / 20, w: width * 3 / 4, h: height / 2 };
     match view {
         View::Idle | View::Trouble => {
-            let words = Rect { x: width / 12, y: height * 3 / 8, w: width * 5 / 6, h: height / 2 };
+            let words = Rect { x: width / 12, y: height * 9 / 20, w: width * 5 / 6, h: height / 2 };
             Layout { words, message, ..Layout::default() }
         }
         View::Waiting => {
@@ -67,9 +68,14 @@ pub(super) fn divide(width: usize, height: usize, view: View, members: usize) ->
             Layout {
                 preview: Some((picture, false)),
                 words,
-                message: Rect { h: height - bar - message.y, ..message },
+                message: Rect { h: height - bar - margin - message.y, ..message },
                 ..Layout::default()
             }
+        }
+        // Until the first of their pictures is there, the customer's own fills the screen and not a corner of a black one.
+        View::InCall if members == 0 => {
+            let words = Rect { x: margin, y: margin, w: width / 2, h: height / 8 };
+            Layout { preview: Some((whole, false)), words, message, ..Layout::default() }
         }
         View::InCall => {
             let (columns, rows) = match members {
@@ -83,7 +89,6 @@ pub(super) fn divide(width: usize, height: usize, view: View, members: usize) ->
                 .map(|index| Rect { x: index % columns * w, y: index / columns * h, w, h })
                 .collect();
             let small = Rect { x: 0, y: 0, w: width / 5, h: height / 5 };
-            let margin = height / 40;
             let preview = Rect { x: width - small.w - margin, y: margin, ..small };
             let words = Rect { x: margin, y: margin, w: width / 2, h: height / 8 };
             Layout { members, preview: Some((preview, true)), words, message }
@@ -112,5 +117,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_customer_s_own_picture_makes_room_for_the_first_of_the_others() {
+        let alone = divide(1280, 800, View::InCall, 0).preview.expect("a preview");
+        assert_eq!(alone, (Rect { x: 0, y: 0, w: 1280, h: 800 }, false));
+        let (corner, framed) = divide(1280, 800, View::InCall, 1).preview.expect("a preview");
+        assert!(framed && corner.w * 4 < 1280 && corner.x > 640 && corner.y < 200, "{corner:?}");
     }
 }

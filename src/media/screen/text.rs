@@ -42,6 +42,9 @@ pub(super) struct Style {
 /// When Pango is not there.
 pub(super) fn draw(text: &str, style: Style, width: usize, height: usize) -> Result<Shape> {
     let text = tidy(text);
+    // Fonts with Chinese characters have the dots of Chinese, halfway up the line.
+    let dots = if text.contains(is_wide) { "…" } else { "..." };
+    let text = text.replace('…', dots);
     let (width, height) = (width.max(32) & !1, height.max(16) & !1);
     let smallest = (style.size * 2 / 3).max(8);
     // A letter is seldom narrower than a third of its height, so no more than this can fit: bounds Pango's work.
@@ -52,11 +55,13 @@ pub(super) fn draw(text: &str, style: Style, width: usize, height: usize) -> Res
     letters.truncate(most);
     loop {
         let shown: String = letters.iter().collect();
-        let shown = if cut { format!("{}…", shown.trim_end()) } else { shown };
-        let (cover, bottom) = render(&shown, Style { size, ..style }, width, height)?;
+        let shown = if cut { format!("{}{dots}", shown.trim_end()) } else { shown };
+        let set = Style { size, ..style };
+        let (cover, bottom) = render(&shown, set, width, height)?;
         if bottom <= height || letters.len() < 4 {
-            let height = bottom.clamp(2, height);
-            return Ok(Shape { width, height, cover: cover[..width * height].to_vec() });
+            let used = bottom.clamp(2, height);
+            let shape = Shape { width, height: used, cover: cover[..width * used].to_vec() };
+            return if style.centred && !cut { balance(shape, &shown, set, height) } else { Ok(shape) };
         }
         if size > smallest {
             size = (size * 5 / 6).max(smallest);
@@ -66,6 +71,41 @@ pub(super) fn draw(text: &str, style: Style, width: usize, height: usize) -> Res
         let keep = letters.len() * height / bottom.max(1);
         letters.truncate(keep.min(letters.len() * 9 / 10));
     }
+}
+
+/// Sets a few centred lines as narrow as can be without a line more, so that no word is left alone in the last.
+fn balance(shape: Shape, text: &str, style: Style, most: usize) -> Result<Shape> {
+    // One line needs nothing, and of many nobody sees how long the last is.
+    if !(style.size * 9 / 5..style.size * 6).contains(&shape.height) {
+        return Ok(shape);
+    }
+    // A word that does not fit would be broken instead.
+    let words = text.split(|letter: char| letter.is_whitespace() || is_wide(letter));
+    let longest = words.map(|word| word.chars().count()).max().unwrap_or(0) * style.size;
+    let (mut narrow, mut wide) = ((shape.width / 2).max(longest.min(shape.width)), shape.width);
+    let (width, lines) = (shape.width, shape.height);
+    let mut best = shape;
+    for _ in 0..4 {
+        let middle = (narrow + wide) / 2 & !1;
+        let (cover, bottom) = render(text, style, middle.max(32), most)?;
+        // The ink of the same lines may reach a little lower; that of one more reaches much lower.
+        if bottom > most || bottom > lines + style.size / 2 {
+            narrow = middle;
+            continue;
+        }
+        wide = middle;
+        let left = (width - middle) / 2;
+        best = Shape { width, height: bottom.max(2), cover: vec![0; width * bottom.max(2)] };
+        for (row, into) in cover.chunks(middle).zip(best.cover.chunks_mut(width)) {
+            into[left..left + middle].copy_from_slice(row);
+        }
+    }
+    Ok(best)
+}
+
+/// A letter as wide as it is high, between any two of which a line may end: Chinese and its neighbours.
+fn is_wide(letter: char) -> bool {
+    letter >= '\u{2e80}'
 }
 
 /// Control characters would be drawn as boxes, and a thousand line breaks push the text off the screen.
@@ -139,5 +179,39 @@ mod tests {
     #[test]
     fn what_cannot_be_drawn_is_left_out() {
         assert_eq!(tidy("  a\u{7}b\tc\r\n\n\n\n\nd\u{0} "), "ab c \n\nd");
+    }
+
+    /// From the first to the last column with ink, of some rows.
+    fn reach(shape: &Shape, rows: std::ops::Range<usize>) -> usize {
+        let inked = |column: &usize| rows.clone().any(|row| shape.cover[row * shape.width + column] > 0);
+        let columns: Vec<usize> = (0..shape.width).filter(inked).collect();
+        columns.last().map_or(0, |last| last - columns[0])
+    }
+
+    #[test]
+    fn no_word_is_left_alone_in_the_last_line() {
+        gst::init().expect("GStreamer");
+        let style = Style { size: 57, bold: true, ink: 0, centred: true };
+        for text in
+            ["This device needs service, please tell the staff", "设备需要维护，请联系工作人员处理后再次使用"]
+        {
+            let shape = draw(text, style, 1066, 400).expect("Pango");
+            let middle = shape.height / 2;
+            let (first, second) = (reach(&shape, 0..middle), reach(&shape, middle..shape.height));
+            assert!(second * 10 > first * 7, "{text}: {first} above {second}");
+        }
+        let shape = draw("staff", style, 1066, 400).expect("Pango");
+        assert!(shape.height < 100, "one line stays one");
+    }
+
+    #[test]
+    fn dots_stand_on_the_line_in_latin_script() {
+        gst::init().expect("GStreamer");
+        let style = Style { size: 60, bold: false, ink: 0, centred: false };
+        let shape = draw("…", style, 200, 100).expect("Pango");
+        let inked =
+            |row: &usize| shape.cover[row * shape.width..][..shape.width].iter().any(|cover| *cover > 128);
+        let rows: Vec<usize> = (0..shape.height).filter(inked).collect();
+        assert!(rows[0] > shape.height / 2, "rows {rows:?} of {}", shape.height);
     }
 }
