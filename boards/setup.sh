@@ -16,7 +16,7 @@ build_packages=(build-essential pkg-config libssl-dev libasound2-dev libclang-de
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev ca-certificates)
 run_packages=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
     gstreamer1.0-nice gstreamer1.0-alsa gstreamer1.0-x fonts-dejavu-core fonts-wqy-microhei curl jq ca-certificates)
-test_packages=(systemd chromium espeak-ng xvfb x11-utils imagemagick tesseract-ocr python3 python3-venv openssl iproute2 procps curl jq git)
+test_packages=(systemd chromium espeak-ng xvfb weston gstreamer1.0-gl x11-utils imagemagick tesseract-ocr python3 python3-venv openssl iproute2 procps curl jq git)
 board_packages=(kmod cpio zstd xz-utils e2fsprogs openssh-client python3 python3-venv chromium openssl)
 cross_packages=(mmdebstrap debian-archive-keyring util-linux)
 # Debian 12's own QEMU is too old for a Debian 12 that has another part of it from backports.

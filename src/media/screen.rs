@@ -5,6 +5,7 @@
 //! own pixels and no more. Without an output nothing is composed at all.
 
 mod canvas;
+mod compositor;
 mod layout;
 mod sink;
 mod text;
@@ -28,6 +29,8 @@ use crate::board;
 
 /// Two pictures are at least so far apart: several members' frames are drawn together.
 const APART: Duration = Duration::from_millis(24);
+/// By then a screen has shown what it was given, and takes the next picture.
+const SETTLED: Duration = Duration::from_millis(200);
 /// How often a screen that does not work is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 /// The longest a message may stay.
@@ -267,15 +270,18 @@ impl Painter {
     /// Draws in this window until it breaks; why it did.
     fn use_up(&mut self, window: &mut Window) -> String {
         let mut drawn = Instant::now() - APART;
+        let mut again = None;
         loop {
-            let scene = match self.next_scene(drawn) {
-                Ok(scene) => scene,
+            let (scene, changed) = match self.next_scene(drawn, again) {
+                Ok(next) => next,
                 Err(detail) => return detail,
             };
             drawn = Instant::now();
             self.shared.lock().drawing = Some(drawn);
             let done = window.draw(&self.timebase, |key, sheet| self.canvas.draw(key, sheet, &scene));
             self.shared.lock().drawing = None;
+            // What is lost while pictures come is replaced by the next; the last of them has none.
+            again = (changed && window.loses()).then(|| drawn + SETTLED);
             if let Err(error) = done {
                 return format!("{error:#}");
             }
@@ -286,8 +292,8 @@ impl Painter {
         }
     }
 
-    /// Waits until there is something to draw.
-    fn next_scene(&self, drawn: Instant) -> Result<Scene, String> {
+    /// Waits until there is something to draw, and whether it is something new; the last once more at `again`.
+    fn next_scene(&self, drawn: Instant, again: Option<Instant>) -> Result<(Scene, bool), String> {
         let mut state = self.shared.lock();
         loop {
             if let Some((generation, detail)) = state.broken.take()
@@ -300,13 +306,13 @@ impl Painter {
                 state.message = None;
                 state.dirty = true;
             }
-            if state.dirty && now >= drawn + APART {
+            if (state.dirty && now >= drawn + APART) || again.is_some_and(|at| now >= at) {
                 break;
             }
             let next = if state.dirty {
                 Some(drawn + APART)
             } else {
-                state.message.as_ref().map(|message| message.until)
+                state.message.as_ref().map(|message| message.until).into_iter().chain(again).min()
             };
             state = match next {
                 Some(at) => {
@@ -316,8 +322,8 @@ impl Painter {
                 None => self.shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
-        state.dirty = false;
-        Ok(Scene {
+        let changed = std::mem::take(&mut state.dirty);
+        let scene = Scene {
             words: state.words.clone(),
             message: state.message.clone(),
             preview: state.preview.clone(),
@@ -326,6 +332,7 @@ impl Painter {
                 .iter()
                 .filter_map(|(id, (picture, name))| Some((*id, picture.clone()?, name.clone())))
                 .collect(),
-        })
+        };
+        Ok((scene, changed))
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Sink {
     settings: &'static [(&'static str, &'static str)],
     /// It lends memory that is on the screen without a copy, and can be drawn on by the processor.
     pub(super) lends: bool,
+    /// It throws a picture away that comes before the last is shown, even when no other follows.
+    pub(super) loses: bool,
     /// It may want other pixels than BGRx.
     pub(super) converts: bool,
     /// What to do when it does not work.
@@ -34,32 +36,37 @@ const X11: Sink = Sink {
     plugin: "ximagesink",
     settings: &[],
     lends: true,
+    loses: false,
     converts: false,
     cure: "check DISPLAY and who may use it",
 };
 
-/// Takes BGRx, the `xrgb8888` that every compositor has to know (wayland.xml, `wl_shm.format`); lends shared memory.
-///
-/// unverified: not run yet.
+/// Takes BGRx, the `xrgb8888` that every compositor has to know (wayland.xml, `wl_shm.format`); lends shared memory, in
+/// GStreamer 1.22 once it knows the caps. It waits for the compositor's frame callback, and drops what comes before that
+/// ("dropped (redraw pending)" in its log).
 const WAYLAND: Sink = Sink {
     element: "waylandsink",
     plugin: "waylandsink",
     settings: &[],
     lends: true,
+    loses: true,
     converts: false,
     cure: "check WAYLAND_DISPLAY and XDG_RUNTIME_DIR",
 };
 
+/// GStreamer 1.22 complains of `gst_wl_window_ensure_fullscreen`: it has no window yet, and makes it so later.
 const WAYLAND_WHOLE: Sink = Sink { settings: &[("fullscreen", "true")], ..WAYLAND };
 
 /// Uploads BGRx as a texture. What its pool lends is the GPU's: drawing there would fetch it back each time.
 ///
-/// unverified: not run yet.
+/// unverified on a GPU: it ran on Mesa's software rasterizer, under X11. Under Wayland it opens a window that cannot be made
+/// the whole screen, and of which Weston 10 showed nothing in its kiosk shell: there `output = "wayland"` is right.
 const GL: Sink = Sink {
     element: "glimagesink",
     plugin: "opengl",
     settings: &[],
     lends: false,
+    loses: false,
     converts: false,
     cure: "check the display and its OpenGL driver, or use output = \"window\"",
 };
@@ -68,24 +75,26 @@ const GL: Sink = Sink {
 /// take whatever size the console has, and scale on a plane that may not scale (`gst_kms_sink_start` and
 /// `configure_mode_setting` of sys/kms/gstkmssink.c).
 ///
-/// unverified: not run yet.
+/// unverified on a board: it ran on QEMU's virtio-gpu.
 const KMS: Sink = Sink {
     element: "kmssink",
     plugin: "kms",
     settings: &[("force-modesetting", "true"), ("can-scale", "false")],
     lends: true,
+    loses: false,
     converts: false,
     cure: "no desktop may run on this screen, and the user has to be in the group `video`",
 };
 
 /// Takes the framebuffer's own pixels only (`gst_fbdevsink_getcaps` of sys/fbdev/gstfbdevsink.c), and copies them.
 ///
-/// unverified: not run yet.
+/// unverified on a board: it ran on QEMU's virtio-gpu, 32 bits deep.
 const FBDEV: Sink = Sink {
     element: "fbdevsink",
     plugin: "fbdevsink",
     settings: &[],
     lends: false,
+    loses: false,
     converts: true,
     cure: "the user has to be in the group `video`",
 };

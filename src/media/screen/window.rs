@@ -7,6 +7,7 @@ use gst::prelude::*;
 use gst_video::prelude::*;
 
 use super::canvas::Sheet;
+use super::compositor::Watch;
 use super::sink;
 use super::turn::Turn;
 use crate::board::screen::{self, Glass};
@@ -31,7 +32,9 @@ pub(super) struct Window {
     upright: Vec<u8>,
     title: String,
     cure: &'static str,
+    loses: bool,
     _pipe: Pipe,
+    _watch: Option<Watch>,
 }
 
 /// Why a window does not open, and what to do.
@@ -69,6 +72,19 @@ impl Window {
     ) -> Result<Self> {
         let row = sink::row(glass);
         let sink = row.make(glass)?;
+        // First, so that no end is missed.
+        let by_wayland = match glass {
+            Glass::Wayland { .. } => true,
+            Glass::Gl => screen::look().wayland.is_some(),
+            Glass::X11 | Glass::Kms(_) | Glass::Fbdev(_) => false,
+        };
+        let told = inbox.clone();
+        let gone = move || {
+            let (element, detail) = (row.element.to_owned(), "the Wayland compositor has ended".to_owned());
+            let _ = told.send(Input::Broken { origin: Origin::Screen(generation), element, detail });
+        };
+        let watch = by_wayland.then(|| Watch::start(gone).context("no Wayland compositor answers"));
+        let watch = watch.transpose()?;
         let wanted = turn.size((display.width, display.height));
         let (width, height) = glass.size(wanted);
         if (width, height) != wanted {
@@ -95,7 +111,8 @@ impl Window {
         let upright = if turn == Turn::None { Vec::new() } else { vec![0; (width * height * 4) as usize] };
         let title = sink::title(glass);
         log::info!("screen: {title}, {width}x{height}");
-        Ok(Self { input, pool, info, turn, upright, title, cure: row.cure, _pipe: pipe })
+        let (cure, loses) = (row.cure, row.loses);
+        Ok(Self { input, pool, info, turn, upright, title, cure, loses, _pipe: pipe, _watch: watch })
     }
 
     /// What it is, for a sentence.
@@ -106,6 +123,11 @@ impl Window {
     /// What to do when it breaks.
     pub(super) fn cure(&self) -> &'static str {
         self.cure
+    }
+
+    /// Whether the last picture may never be seen; given once more, it is.
+    pub(super) fn loses(&self) -> bool {
+        self.loses
     }
 
     /// The size of what is drawn.
@@ -138,12 +160,24 @@ impl Window {
 
 /// The sink's own memory: what is drawn there is shown without a copy.
 fn lent(sink: &gst::Element, caps: &gst::Caps, info: &gst_video::VideoInfo) -> Option<gst::BufferPool> {
-    let mut query = gst::query::Allocation::new(Some(caps), true);
-    if !sink.static_pad("sink")?.query(query.query_mut()) {
+    let pad = sink.static_pad("sink")?;
+    let ask = || {
+        let mut query = gst::query::Allocation::new(Some(caps), true);
+        let (pool, size, ..) =
+            pad.query(query.query_mut()).then(|| query.allocation_pools().next()).flatten()?;
+        Some((pool?, size))
+    };
+    let offer = ask().or_else(|| {
+        // Some have none before they know the size.
+        pad.send_event(gst::event::StreamStart::new("screen"));
+        pad.send_event(gst::event::Caps::new(caps));
+        ask()
+    });
+    let Some((pool, size)) = offer else {
+        log::debug!("{} lends no memory", sink.name());
         return None;
-    }
-    let (pool, size, ..) = query.allocation_pools().next()?;
-    activate(pool?, caps, size.max(info.size() as u32)).inspect_err(|error| log::debug!("{error:#}")).ok()
+    };
+    activate(pool, caps, size.max(info.size() as u32)).inspect_err(|error| log::debug!("{error:#}")).ok()
 }
 
 fn own(caps: &gst::Caps, info: &gst_video::VideoInfo) -> Result<gst::BufferPool> {
