@@ -63,6 +63,27 @@ def clerks_block(kiosk):
 
 
 @pytest.mark.virtual
+@pytest.mark.long
+@pytest.mark.parametrize("output", ["fbdev", "none", "kms"])
+def test_each_screen_of_the_board_can_be_chosen(kiosk, output):
+    kiosk.shell.run("head -c 1228800 /dev/zero > /dev/fb0", 60, check=False)
+    kiosk.configure(f'[screen]\noutput = "{output}"\n')
+    kiosk.start()
+    kiosk.until_ready(180)
+    if output == "none":
+        kiosk.shell.run("sleep 3")
+        assert ready_disc(kiosk) < 0.01, "something is drawn though there is to be no screen"
+    else:
+        until("the green disc of a kiosk that is ready", lambda: ready_disc(kiosk) > 0.01, 60, kiosk)
+
+
+def ready_disc(kiosk):
+    """How much of the screen is green, as the disc of a kiosk that is ready."""
+    width, height, pixels = kiosk.board.screen()
+    return sum(green > 150 and red < 110 and blue < 180 for red, green, blue in zip(pixels[0::3], pixels[1::3], pixels[2::3])) / (width * height)
+
+
+@pytest.mark.virtual
 def test_the_lamp_tells_idle_waiting_call_and_trouble_apart(kiosk, clerk, service):
     seen = {"idle": kiosk.lamp(3)}
     kiosk.press()

@@ -36,7 +36,8 @@ def test_the_server_is_away_when_the_kiosk_starts(kiosk, clerk, service, figures
 
 def test_the_disk_is_full(call, figures):
     kiosk, clerk = call
-    kiosk.shell.run("fallocate -l $(df --output=avail -B1 / | tail -n 1) /full 2>/dev/null; head -c 64M /dev/zero >> /full 2>/dev/null; sync; true", 120)
+    # What the file system keeps for root, too.
+    kiosk.shell.run("fallocate -l $(df --output=avail -B1 / | tail -n 1) /full 2>/dev/null; head -c 1G /dev/zero >> /full 2>/dev/null; sync; true", 180)
     try:
         assert not kiosk.shell.works("echo more > /more"), "the disk is not full"
         until_both_flow(kiosk, clerk, 120)
