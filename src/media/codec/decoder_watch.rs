@@ -152,7 +152,7 @@ mod tests {
     fn a_decoder_that_takes_a_second_and_a_half_for_a_frame_is_slow_and_no_more() {
         let slow = |ms: u64| {
             let frames = ms / 1_500;
-            Seen { fed: frames + 1, given: frames, inside: ms % 1_500 != 0, ..Seen::default() }
+            Seen { fed: frames + 1, given: frames, inside: !ms.is_multiple_of(1_500), ..Seen::default() }
         };
         assert_eq!(says(slow), []);
     }

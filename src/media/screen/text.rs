@@ -86,7 +86,7 @@ fn balance(shape: Shape, text: &str, style: Style, most: usize) -> Result<Shape>
     let (width, lines) = (shape.width, shape.height);
     let mut best = shape;
     for _ in 0..4 {
-        let middle = (narrow + wide) / 2 & !1;
+        let middle = ((narrow + wide) / 2) & !1;
         let (cover, bottom) = render(text, style, middle.max(32), most)?;
         // The ink of the same lines may reach a little lower; that of one more reaches much lower.
         if bottom > most || bottom > lines + style.size / 2 {
