@@ -15,7 +15,7 @@
 //! - [`encode`], [`codec`], [`slice`]: the encoder, the table of codecs, and a look into what comes out.
 //! - [`session`], [`publish`], [`play`], [`gcc`]: WebRTC.
 //! - [`sound`], [`screen`]: what the customer hears and sees.
-//! - [`card`], [`bridge`], [`pace`], [`resample`], [`voices`], [`echo`]: sound between the clocks of cards and network, without its echo.
+//! - [`card`], [`bridge`], [`pace`], [`resample`], [`voices`], [`ear`], [`echo`]: sound between the clocks of cards and network, without its echo.
 //! - [`room`]: a simulated room, for where there is none.
 //! - [`stats`], [`path`], [`watchdog`]: what is measured, and what follows when it stands still.
 //! - [`check`]: what `kioskd doctor` has tried.
@@ -31,6 +31,7 @@ pub mod card;
 pub mod check;
 pub mod codec;
 pub mod door;
+pub mod ear;
 pub mod echo;
 pub mod encode;
 pub mod fault;

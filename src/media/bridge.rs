@@ -3,17 +3,18 @@
 //! The microphone's sound crosses one bridge, what the speaker plays another. So both, and the echo canceller between
 //! them, and the far end, live on the system's clock, whatever the crystals of two cards do.
 
-use super::pace::Pace;
+use super::pace::{Mark, Pace};
 use super::resample::Resampler;
 use super::stats::RATE;
 
 /// How fast a small error of place is made good: a hundredth of it in each 10 ms.
 const PULL: f64 = 0.01;
-/// The pitch is never bent more than this, and beyond what it mends in a while, the place jumps.
+/// The pitch is never bent more than this.
 const BEND: f64 = 1e-3;
-/// An error of place that jumps, seconds.
-const JUMP_S: f64 = 0.02;
-/// What is kept of sound that nobody reads, seconds.
+/// An error of place that is not mended by bending but jumped over, seconds: an echo canceller finds its echo again
+/// sooner after a jump than while it moves. Less than a block of 10 ms, so that one that was not read is jumped over.
+const JUMP_S: f64 = 0.005;
+/// What is kept of sound that nobody reads, seconds, and the longest loss for which there is silence instead.
 const KEEP_S: f64 = 1.0;
 
 /// A bridge from a card's clock to the system's, 48 kHz behind it.
@@ -22,8 +23,10 @@ pub struct Bridge {
     rate: f64,
     pace: Pace,
     resampler: Resampler,
-    /// Samples that went in.
+    /// Samples that went in, silence for lost ones too.
     taken: f64,
+    /// Those that were lost.
+    lost: f64,
     started: bool,
 }
 
@@ -36,6 +39,7 @@ impl Bridge {
             pace: Pace::new(rate),
             resampler: Resampler::new(rate / RATE as f64),
             taken: 0.0,
+            lost: 0.0,
             started: false,
         }
     }
@@ -50,9 +54,21 @@ impl Bridge {
         }
     }
 
-    /// The card was at sample `count`, counted as in [`Self::push`], at `at_ns`.
-    pub fn observe(&mut self, count: f64, at_ns: u64) {
-        self.pace.observe(count, at_ns);
+    /// The card says where it is, counting as in [`Self::push`]. If it broke off there is silence in that place, so
+    /// that what came before and what came after are both in theirs.
+    pub fn observe(&mut self, mark: Mark) {
+        if let Some(given) = mark.broke_at
+            && self.pace.known()
+        {
+            let gap = (self.pace.count_at(mark.at_ns) - mark.count - self.lost).round();
+            if gap > 0.0 && gap < KEEP_S * self.rate {
+                let since = (self.taken - self.lost - given as f64).max(0.0);
+                self.resampler.silence(gap as usize, since as usize);
+                self.taken += gap;
+                self.lost += gap;
+            }
+        }
+        self.pace.observe(mark.count + self.lost, mark.at_ns);
     }
 
     /// When the next sample that would be read was, or will be, at the card; `None` before anything was observed.
@@ -66,32 +82,33 @@ impl Bridge {
         Some(((self.taken - self.resampler.ahead() - near) / self.pace.rate() * 1e9).max(0.0) as u64)
     }
 
-    /// The card's rate by the system's clock, parts in a million beside the nominal one.
-    #[must_use]
-    pub fn ppm(&self) -> f64 {
-        (self.pace.rate() / self.rate - 1.0) * 1e6
-    }
-
     /// Reads the sound from `at_ns` on, 48,000 samples for each second of the system's clock; `false` while it is not
-    /// all there.
+    /// all there. Before its first sample there is silence.
     pub fn read(&mut self, at_ns: u64, out: &mut [f32]) -> bool {
         if !self.pace.known() {
             return false;
         }
-        let right = self.pace.count_at(at_ns);
-        let mut place = self.taken - self.resampler.ahead();
-        if !self.started || (right - place).abs() > JUMP_S * self.rate {
-            self.resampler.skip(right - place);
-            place = self.taken - self.resampler.ahead();
-            self.started = true;
-        }
         let natural = self.pace.rate() / RATE as f64;
-        let pull = ((right - place) * PULL / out.len() as f64).clamp(-BEND * natural, BEND * natural);
-        let step = natural + pull;
-        if self.resampler.ahead() < step * out.len() as f64 + Resampler::LOOKS_AHEAD {
+        let right = self.pace.count_at(at_ns);
+        let off = right - (self.taken - self.resampler.ahead());
+        let jumps = !self.started || off.abs() > JUMP_S * self.rate;
+        let pull = if jumps { 0.0 } else { off * PULL / out.len() as f64 };
+        let step = natural + pull.clamp(-BEND * natural, BEND * natural);
+        let there = self.resampler.ahead() - if jumps { off } else { 0.0 };
+        if there < step * out.len() as f64 + Resampler::LOOKS_AHEAD {
             return false;
         }
-        for sample in out {
+        let mut sound = out;
+        if jumps {
+            self.resampler.skip(off);
+            // What was before that is not there any more, or never was.
+            let before = ((self.taken - self.resampler.ahead() - right) / natural).round().max(0.0);
+            let (silence, rest) = sound.split_at_mut((before as usize).min(sound.len()));
+            silence.fill(0.0);
+            self.started = !rest.is_empty();
+            sound = rest;
+        }
+        for sample in sound {
             *sample = self.resampler.next(step).unwrap_or_default();
         }
         true
@@ -115,7 +132,8 @@ mod tests {
             let wave = |n: u64| (n as f64 / real * 10.0 * std::f64::consts::TAU).sin() as f32;
             bridge.push((given..due).map(wave).collect::<Vec<_>>().into_iter());
             given = due;
-            bridge.observe(due as f64, now + tick * 7919 % 1001 * 1000);
+            let at_ns = now + tick * 7919 % 1001 * 1000;
+            bridge.observe(Mark { count: due as f64, at_ns, broke_at: None });
             while bridge.read(read_ns, &mut out) {
                 if tick > 500 {
                     let right = (read_ns as f64 / 1e9 * 10.0 * std::f64::consts::TAU).sin() as f32;
@@ -138,5 +156,60 @@ mod tests {
             // 1 ms of scheduling, averaged, and no more.
             assert!(worst < 80.0, "{rate} Hz {ppm} ppm: {worst:.1} samples out of place");
         }
+    }
+
+    /// A card of 48 kHz that counts its samples from 1 and starts at 1 s; the bridge, after `seconds` of it.
+    fn counting(seconds: u64, breaks: impl Fn(u64) -> Option<u64>) -> Bridge {
+        let mut bridge = Bridge::new(48_000.0);
+        let mut late_ns = 0;
+        for block in 0..seconds * 100 {
+            let broke = breaks(block);
+            late_ns += broke.unwrap_or(0);
+            bridge.push((1..=480u16).map(|n| (block * 480) as f32 + f32::from(n)));
+            bridge.observe(Mark {
+                count: ((block + 1) * 480) as f64,
+                at_ns: 1_000_000_000 + late_ns + (block + 1) * 10_000_000,
+                broke_at: broke.map(|_| block * 480),
+            });
+        }
+        bridge
+    }
+
+    /// Reads a block at a time, ms.
+    fn read(bridge: &mut Bridge, at_ms: u64) -> [f32; 480] {
+        let mut out = [-1.0; 480];
+        assert!(bridge.read(at_ms * 1_000_000, &mut out), "{at_ms} ms");
+        out
+    }
+
+    #[test]
+    fn before_its_first_sample_a_card_is_silent_and_then_at_once_in_its_place() {
+        let mut bridge = counting(1, |_| None);
+        assert_eq!(read(&mut bridge, 985), [0.0; 480]);
+        let begins = read(&mut bridge, 995);
+        assert!(begins[..238].iter().all(|sample| *sample == 0.0));
+        let next = read(&mut bridge, 1005);
+        assert!((next[100] - 341.0).abs() < 2.0, "{}", next[100]);
+    }
+
+    #[test]
+    fn a_block_that_nobody_read_is_jumped_over_and_the_next_is_in_its_place() {
+        let mut bridge = counting(1, |_| None);
+        read(&mut bridge, 1100);
+        let next = read(&mut bridge, 1120);
+        assert!((next[100] - (120.0 * 48.0 + 101.0)).abs() < 2.0, "{}", next[100]);
+    }
+
+    #[test]
+    fn what_a_card_lost_is_silence_and_what_came_before_and_after_is_in_its_place() {
+        // 20 ms are lost after half a second.
+        let mut bridge = counting(1, |block| (block == 50).then_some(20_000_000));
+        let before = read(&mut bridge, 1480);
+        assert!((before[100] - (480.0 * 48.0 + 101.0)).abs() < 2.0, "{}", before[100]);
+        read(&mut bridge, 1490);
+        assert!(read(&mut bridge, 1500)[40..].iter().all(|sample| sample.abs() < 2.0));
+        read(&mut bridge, 1510);
+        let after = read(&mut bridge, 1520);
+        assert!((after[100] - (500.0 * 48.0 + 101.0)).abs() < 2.0, "{}", after[100]);
     }
 }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alsa::Direction;
+use alsa::pcm::State;
 use anyhow::{Context, Result, bail};
 
 use super::echo::BLOCK;
+use super::pace::Mark;
 use super::protocol::{Sound, SoundSink, SoundSource};
 use super::resample::Resampler;
 use super::room;
@@ -23,17 +25,9 @@ const DEAD: Duration = Duration::from_secs(2);
 const WAIT_MS: u32 = 100;
 /// A card that was closed a moment ago, or whose device node is just being made, is tried again for so long.
 const OPENING: Duration = Duration::from_millis(1000);
-/// What a speaker without a card stores, samples: as much as an ALSA one.
-const STORE: u64 = RATE as u64 / 25;
-
-/// Where a card's clock stands: a count of its own samples, and the system's time.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    /// Samples.
-    pub count: f64,
-    /// CLOCK_MONOTONIC.
-    pub at_ns: u64,
-}
+/// A look at a card that takes longer was interrupted, and is done again, so many times at most.
+const GLANCE_NS: u64 = 1_000_000;
+const GLANCES: u32 = 3;
 
 /// Finds and opens an ALSA card, and sets its mixer.
 fn open(named: &str, direction: Direction, sound: &Sound) -> Result<(Stream, String)> {
@@ -62,12 +56,24 @@ fn open(named: &str, direction: Direction, sound: &Sound) -> Result<(Stream, Str
     }
 }
 
-/// Sleeps until `due` samples of a clock that started at `since_ns` are over.
-fn pace(since_ns: u64, due: f64, rate: f64) {
-    let at = since_ns + (due / rate * 1e9) as u64;
+fn sleep_until(at_ns: u64) {
     let now = monotonic_ns();
-    if at > now {
-        std::thread::sleep(Duration::from_nanos(at - now));
+    if at_ns > now {
+        std::thread::sleep(Duration::from_nanos(at_ns - now));
+    }
+}
+
+/// Looks where a card is, and when that was.
+fn glance(look: impl Fn() -> Option<f64>, broke_at: &mut Option<u64>) -> Option<Mark> {
+    let mut left = GLANCES;
+    loop {
+        let before = monotonic_ns();
+        let count = look()?;
+        let after = monotonic_ns();
+        left -= 1;
+        if after - before < GLANCE_NS || left == 0 {
+            return Some(Mark { count, at_ns: before.midpoint(after), broke_at: broke_at.take() });
+        }
     }
 }
 
@@ -81,20 +87,15 @@ pub enum Microphone {
         device: String,
         /// Samples read.
         read: u64,
+        /// After how many of them it lost some.
+        broke_at: Option<u64>,
         /// When it last gave sound.
         alive: Instant,
         /// When it was opened.
         since_ns: u64,
     },
     /// The simulated room's.
-    Room {
-        /// The room.
-        card: Arc<room::Card>,
-        /// Samples read.
-        read: u64,
-        /// When it was opened.
-        since_ns: u64,
-    },
+    Room(room::Microphone),
     /// A tone.
     Tone {
         /// Hz.
@@ -119,13 +120,12 @@ impl Microphone {
             }
             SoundSource::Room => {
                 let card = Arc::clone(room.context("the simulated room is closed; see [sound.room]")?);
-                card.open(since_ns);
-                Self::Room { card, read: 0, since_ns }
+                Self::Room(room::Microphone::open(card, since_ns))
             }
             SoundSource::Alsa => {
                 let (stream, device) = open(&sound.capture, Direction::Capture, sound)?;
                 stream.pcm.start().map_err(|error| Trouble::of(Direction::Capture, &device, &error))?;
-                Self::Alsa { stream, device, read: 0, alive: Instant::now(), since_ns }
+                Self::Alsa { stream, device, read: 0, broke_at: None, alive: Instant::now(), since_ns }
             }
         })
     }
@@ -135,74 +135,91 @@ impl Microphone {
     pub fn rate(&self) -> f64 {
         match self {
             Self::Alsa { stream, .. } => f64::from(stream.rate),
-            Self::Room { .. } | Self::Tone { .. } => RATE as f64,
+            Self::Room(_) | Self::Tone { .. } => RATE as f64,
         }
     }
 
-    /// Waits for sound, a tenth of a second at the most, and adds it, one channel, to `into`.
+    /// Waits for sound, a tenth of a second at the most, and adds it, one channel, to `into`; says where the card is,
+    /// counted from the first sample it gave, if that could be seen.
     ///
     /// # Errors
     /// When the card is gone or dead.
     pub fn read(&mut self, into: &mut Vec<f32>) -> Result<Option<Mark>> {
         match self {
             Self::Tone { hz, made, since_ns } => {
-                pace(*since_ns, (*made + BLOCK as u64) as f64, RATE as f64);
+                let end = *made + BLOCK as u64;
+                let at_ns = *since_ns + end * 1_000_000_000 / RATE as u64;
+                sleep_until(at_ns);
                 let turn = *hz / RATE as f64 * std::f64::consts::TAU;
-                into.extend((*made..*made + BLOCK as u64).map(|n| ((n as f64 * turn).sin() * 0.25) as f32));
-                *made += BLOCK as u64;
-                let at_ns = *since_ns + *made * 1_000_000_000 / RATE as u64;
-                Ok(Some(Mark { count: *made as f64, at_ns }))
+                into.extend((*made..end).map(|n| ((n as f64 * turn).sin() * 0.25) as f32));
+                *made = end;
+                Ok(Some(Mark { count: end as f64, at_ns, broke_at: None }))
             }
-            Self::Room { card, read, since_ns } => {
-                let rate = card.microphone_rate();
-                pace(*since_ns, (*read + BLOCK as u64) as f64, rate);
+            Self::Room(microphone) => {
+                sleep_until(microphone.due_ns());
                 let mut block = [0.0; BLOCK];
-                card.record(&mut block);
+                let mark = microphone.read(monotonic_ns(), &mut block);
                 into.extend(block);
-                *read += BLOCK as u64;
-                Ok(Some(Mark { count: *read as f64, at_ns: *since_ns + (*read as f64 / rate * 1e9) as u64 }))
+                Ok(Some(mark))
             }
-            Self::Alsa { stream, device, read, alive, since_ns } => {
+            Self::Alsa { stream, device, read, broke_at, alive, since_ns } => {
                 let got =
                     capture(stream, into).map_err(|error| Trouble::of(Direction::Capture, device, &error))?;
-                let Some((frames, behind)) = got else {
-                    if alive.elapsed() > DEAD {
-                        bail!("the microphone {device} gives no sound; unplug it and plug it in again");
+                match got {
+                    Capture::Sound(frames) => *read += frames as u64,
+                    Capture::Nothing | Capture::Broke if alive.elapsed() > DEAD => {
+                        bail!("the microphone {device} gives no sound; unplug it and plug it in again")
                     }
-                    return Ok(None);
-                };
-                *read += frames as u64;
+                    Capture::Nothing => return Ok(None),
+                    Capture::Broke => {
+                        broke_at.get_or_insert(*read);
+                        return Ok(None);
+                    }
+                }
                 *alive = Instant::now();
-                let at_ns = monotonic_ns();
                 // Some devices of ALSA's configuration have no clock: they give whatever is asked for, at once.
-                let ahead = *read as f64 - (at_ns - *since_ns) as f64 / 1e9 * f64::from(stream.rate);
+                let ahead = *read as f64 - (monotonic_ns() - *since_ns) as f64 / 1e9 * f64::from(stream.rate);
                 if ahead > f64::from(stream.rate) / 5.0 {
                     std::thread::sleep(Duration::from_millis(10));
                 }
-                Ok(Some(Mark { count: *read as f64 + behind as f64, at_ns }))
+                // What the card holds besides was before, too.
+                let count = || Some(*read as f64 + stream.pcm.avail_delay().ok()?.1.max(0) as f64);
+                Ok(glance(count, broke_at))
             }
         }
     }
 }
 
-/// Reads what is there, one channel of it; the frames, and how many the card has besides.
-fn capture(stream: &Stream, into: &mut Vec<f32>) -> alsa::Result<Option<(usize, i64)>> {
-    let again = |error: alsa::Error| -> alsa::Result<Option<(usize, i64)>> {
-        // An overrun, or a machine that slept: what was missed is lost.
+/// What came of reading.
+enum Capture {
+    /// So many frames.
+    Sound(usize),
+    /// None for a while.
+    Nothing,
+    /// The card had no room for more and began anew, or the machine slept: what it held is lost.
+    Broke,
+}
+
+/// Reads what is there, one channel of it.
+fn capture(stream: &Stream, into: &mut Vec<f32>) -> alsa::Result<Capture> {
+    let again = |error: alsa::Error| {
         stream.pcm.try_recover(error, true)?;
-        stream.pcm.start()?;
-        Ok(None)
+        // After sleep some cards go on by themselves.
+        if stream.pcm.state() == State::Prepared {
+            stream.pcm.start()?;
+        }
+        Ok(Capture::Broke)
     };
     match stream.pcm.wait(Some(WAIT_MS)) {
         Ok(true) => {}
-        Ok(false) => return Ok(None),
+        Ok(false) => return Ok(Capture::Nothing),
         Err(error) => return again(error),
     }
     let mut frames = vec![0i16; stream.rate as usize / 100 * stream.channels];
     let count = match stream.pcm.io_i16()?.readi(&mut frames) {
-        Ok(0) => return Ok(None),
+        Ok(0) => return Ok(Capture::Nothing),
         Ok(count) => count,
-        Err(error) if error.errno() == libc::EAGAIN => return Ok(None),
+        Err(error) if error.errno() == libc::EAGAIN => return Ok(Capture::Nothing),
         Err(error) => return again(error),
     };
     let scale = 1.0 / (32768.0 * stream.channels as f32);
@@ -211,8 +228,7 @@ fn capture(stream: &Stream, into: &mut Vec<f32>) -> alsa::Result<Option<(usize, 
             .chunks_exact(stream.channels)
             .map(|frame| frame.iter().map(|sample| f32::from(*sample)).sum::<f32>() * scale),
     );
-    let behind = stream.pcm.avail_delay().map_or(0, |(_, delay)| delay);
-    Ok(Some((count, i64::from(behind as i32).max(0))))
+    Ok(Capture::Sound(count))
 }
 
 /// An open speaker.
@@ -227,20 +243,15 @@ pub enum Speaker {
         resampler: Resampler,
         /// Its frames written.
         written: u64,
+        /// After how many samples it fell silent.
+        broke_at: Option<u64>,
         /// When it last took sound.
         alive: Instant,
         /// When it was opened.
         since_ns: u64,
     },
     /// The simulated room's, or, without a room, a clock alone.
-    Room {
-        /// The room.
-        card: Option<Arc<room::Card>>,
-        /// Samples written.
-        written: u64,
-        /// When it was opened.
-        since_ns: u64,
-    },
+    Room(room::Speaker),
 }
 
 impl Speaker {
@@ -252,32 +263,29 @@ impl Speaker {
         let since_ns = monotonic_ns();
         Ok(match sound.sink {
             SoundSink::None => None,
-            SoundSink::Fake => Some(Self::Room { card: None, written: 0, since_ns }),
-            SoundSink::Room => Some(Self::Room { card: room.cloned(), written: 0, since_ns }),
+            SoundSink::Fake => Some(Self::Room(room::Speaker::open(None, since_ns))),
+            SoundSink::Room => Some(Self::Room(room::Speaker::open(room.cloned(), since_ns))),
             SoundSink::Alsa => {
                 let (stream, device) = open(&sound.playback, Direction::Playback, sound)?;
                 let resampler = Resampler::new(RATE as f64 / f64::from(stream.rate));
-                Some(Self::Alsa { stream, device, resampler, written: 0, alive: Instant::now(), since_ns })
+                let alive = Instant::now();
+                Some(Self::Alsa { stream, device, resampler, written: 0, broke_at: None, alive, since_ns })
             }
         })
     }
 
-    /// Plays 10 ms, waiting for room; says which sample, of those given to it, is heard now.
+    /// Plays 10 ms, waiting for room; says which sample, of those given to it, is heard now, if that can be seen.
     ///
     /// # Errors
     /// When the card is gone or dead.
-    pub fn write(&mut self, block: &[f32; BLOCK]) -> Result<Mark> {
+    pub fn write(&mut self, block: &[f32; BLOCK]) -> Result<Option<Mark>> {
         match self {
-            Self::Room { card, written, since_ns } => {
-                if let Some(card) = card {
-                    card.play(*since_ns, *written, block);
-                }
-                *written += BLOCK as u64;
-                pace(*since_ns, written.saturating_sub(STORE) as f64, RATE as f64);
-                let at_ns = monotonic_ns();
-                Ok(Mark { count: (at_ns - *since_ns) as f64 * RATE as f64 / 1e9, at_ns })
+            Self::Room(speaker) => {
+                speaker.write(monotonic_ns(), block);
+                sleep_until(speaker.due_ns());
+                Ok(Some(speaker.mark(monotonic_ns())))
             }
-            Self::Alsa { stream, device, resampler, written, alive, since_ns } => {
+            Self::Alsa { stream, device, resampler, written, broke_at, alive, since_ns } => {
                 let step = RATE as f64 / f64::from(stream.rate);
                 resampler.push(block.iter().copied());
                 let mut frames = Vec::with_capacity((BLOCK + 8) * stream.channels);
@@ -287,42 +295,60 @@ impl Speaker {
                 }
                 let mut left = frames.as_slice();
                 while !left.is_empty() {
-                    let count = play(stream, left)
+                    let done = play(stream, left)
                         .map_err(|error| Trouble::of(Direction::Playback, device, &error))?;
-                    if count == 0 && alive.elapsed() > DEAD {
-                        bail!("the speaker {device} takes no sound; unplug it and plug it in again");
-                    }
-                    if count > 0 {
-                        *alive = Instant::now();
-                        *written += count as u64;
-                        left = &left[count * stream.channels..];
+                    match done {
+                        Playback::Took(count) => {
+                            *alive = Instant::now();
+                            *written += count as u64;
+                            left = &left[count * stream.channels..];
+                        }
+                        Playback::Full | Playback::Broke if alive.elapsed() > DEAD => {
+                            bail!("the speaker {device} takes no sound; unplug it and plug it in again")
+                        }
+                        Playback::Full => {}
+                        Playback::Broke => {
+                            broke_at.get_or_insert((*written as f64 * step) as u64);
+                        }
                     }
                 }
-                let waiting = stream.pcm.delay().map_or(0, |delay| i64::from(delay as i32).max(0));
-                let at_ns = monotonic_ns();
                 // As with microphones: without a clock of its own it gets the system's.
-                let ahead = *written as f64 - (at_ns - *since_ns) as f64 / 1e9 * f64::from(stream.rate);
+                let ahead =
+                    *written as f64 - (monotonic_ns() - *since_ns) as f64 / 1e9 * f64::from(stream.rate);
                 if ahead > f64::from(stream.rate) / 5.0 {
                     std::thread::sleep(Duration::from_millis(10));
                 }
-                Ok(Mark { count: (*written as f64 - waiting as f64) * step, at_ns })
+                // Until it has enough to begin with it stands still.
+                if stream.pcm.state() == State::Prepared {
+                    return Ok(None);
+                }
+                let count = || Some((*written as f64 - stream.pcm.delay().ok()?.max(0) as f64) * step);
+                Ok(glance(count, broke_at))
             }
         }
     }
 }
 
-/// Writes what the card has room for; the frames, 0 when it had none for a while.
-fn play(stream: &Stream, frames: &[i16]) -> alsa::Result<usize> {
-    let count = stream.pcm.io_i16()?.writei(frames);
-    let error = match count {
-        Ok(count) => return Ok(count),
+/// What came of writing.
+enum Playback {
+    /// So many frames were taken.
+    Took(usize),
+    /// There was no room for a while.
+    Full,
+    /// The card had played all it had, or the machine slept: it begins anew.
+    Broke,
+}
+
+/// Writes what the card has room for.
+fn play(stream: &Stream, frames: &[i16]) -> alsa::Result<Playback> {
+    let error = match stream.pcm.io_i16()?.writei(frames) {
+        Ok(count) => return Ok(Playback::Took(count)),
         Err(error) if error.errno() == libc::EAGAIN => match stream.pcm.wait(Some(WAIT_MS)) {
-            Ok(_) => return Ok(0),
+            Ok(_) => return Ok(Playback::Full),
             Err(error) => error,
         },
         Err(error) => error,
     };
-    // An underrun, or a machine that slept.
     stream.pcm.try_recover(error, true)?;
-    Ok(0)
+    Ok(Playback::Broke)
 }

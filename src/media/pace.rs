@@ -10,10 +10,24 @@ const WRONGEST: f64 = 2e-3;
 const BREAK_S: f64 = 0.03;
 const NANOS: f64 = 1e9;
 
+/// Where a card's clock stands: a count of its own samples, and the system's time.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    /// Samples.
+    pub count: f64,
+    /// CLOCK_MONOTONIC.
+    pub at_ns: u64,
+    /// After how many samples the card broke off, if it did since the mark before: somebody came too late, and it lost
+    /// sound, or played none.
+    pub broke_at: Option<u64>,
+}
+
 /// A straight line through pairs of a card's sample count and the system's time, the newest weighing most.
 #[derive(Clone, Debug)]
 pub struct Pace {
     nominal: f64,
+    /// Samples a second beside the nominal ones, as they were before a break.
+    believed: f64,
     newest_ns: u64,
     weight: f64,
     /// Sums over observations: time before the newest, in seconds; sample beside the nominal line; products.
@@ -31,6 +45,7 @@ impl Pace {
     pub fn new(rate: f64) -> Self {
         Self {
             nominal: rate,
+            believed: 0.0,
             newest_ns: 0,
             weight: 0.0,
             time: 0.0,
@@ -45,7 +60,8 @@ impl Pace {
     pub fn observe(&mut self, count: f64, at_ns: u64) -> bool {
         let fits = self.weight == 0.0 || (self.count_at(at_ns) - count).abs() < BREAK_S * self.nominal;
         if self.weight == 0.0 || !fits {
-            *self = Self { newest_ns: at_ns, weight: 1.0, base: count, ..Self::new(self.nominal) };
+            let believed = self.line().0;
+            *self = Self { believed, newest_ns: at_ns, weight: 1.0, base: count, ..Self::new(self.nominal) };
             return fits;
         }
         let passed = at_ns.saturating_sub(self.newest_ns) as f64 / NANOS;
@@ -72,8 +88,9 @@ impl Pace {
             return (0.0, 0.0);
         }
         let spread = self.time_time - self.time * self.time / self.weight;
-        let slope = (self.time_beside - self.time * self.beside / self.weight)
-            / (spread + BELIEF * self.weight.min(100.0));
+        let belief = BELIEF * self.weight.min(100.0);
+        let slope = (self.time_beside - self.time * self.beside / self.weight + belief * self.believed)
+            / (spread + belief);
         let slope = slope.clamp(-WRONGEST * self.nominal, WRONGEST * self.nominal);
         (slope, (self.beside - slope * self.time) / self.weight)
     }
@@ -121,12 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn a_break_starts_anew() {
+    fn a_break_starts_anew_and_the_crystal_is_still_known() {
         let mut pace = Pace::new(48_000.0);
-        for step in 0..100u64 {
-            pace.observe(step as f64 * 480.0, step * 10_000_000);
+        for step in 0..3000u64 {
+            pace.observe(step as f64 * 480.048, step * 10_000_000);
         }
-        assert!(!pace.observe(100_000.0, 1_000_000_000));
-        assert!((pace.count_at(1_000_000_000) - 100_000.0).abs() < 1e-6);
+        assert!(!pace.observe(100_000.0, 30_000_000_000));
+        assert!((pace.count_at(30_000_000_000) - 100_000.0).abs() < 1e-6);
+        let found = (pace.rate() / 48_000.0 - 1.0) * 1e6;
+        assert!((found - 100.0).abs() < 5.0, "{found:.1} ppm");
     }
 }

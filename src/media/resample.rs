@@ -60,6 +60,15 @@ impl Resampler {
         self.waiting.extend(samples);
     }
 
+    /// Puts silence before the newest `ago` samples, or before all that was not passed by.
+    pub fn silence(&mut self, samples: usize, ago: usize) {
+        let passed = (self.position as usize + REACH - 1).min(self.waiting.len());
+        let place = self.waiting.len().saturating_sub(ago).max(passed);
+        let newest = self.waiting.split_off(place);
+        self.waiting.extend(std::iter::repeat_n(0.0, samples));
+        self.waiting.extend(newest);
+    }
+
     /// Input samples not yet passed by.
     #[must_use]
     pub fn ahead(&self) -> f64 {

@@ -2,28 +2,38 @@
 //!
 //! What the speaker plays comes back into the microphone through 200 ms of reverberation, `delay_ms` late, on a clock that
 //! differs by `drift_ppm` (USB cards on ARM boards: 48 samples a second, pjproject #2339), with a low noise and perhaps
-//! somebody speaking. No I/O here: both sides are counted in samples.
+//! somebody speaking. Its card loses sound when it is read too late, and falls silent when it is written too late, as
+//! real ones do. No I/O here: time is an argument.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
 
+use super::echo::BLOCK;
+use super::pace::Mark;
 use super::protocol;
 use super::resample::Resampler;
 use super::stats::RATE;
 
 /// The room falls silent, by 60 dB, within 200 ms.
 const RESPONSE: usize = RATE / 5;
+/// Samples in which there is one reflection: with 2,000 in a second they sound, and are spread over the spectrum, as
+/// noise does, and cost a twentieth of it.
+const SPARSE: usize = RATE / 2000;
 /// Of the echo's power, what comes straight from the speaker.
 const DIRECT: f64 = 0.5;
 /// The microphone's own noise, RMS: -72 dBFS.
 const NOISE: f32 = 0.000_25;
+/// What the card stores, samples: as much as [`crate::board::sound`] asks real ones for.
+const MICROPHONE_STORE: u64 = RATE as u64 / 5;
+const SPEAKER_STORE: u64 = RATE as u64 * 6 / 100;
 
 /// The room: what is played, and what is recorded.
 #[derive(Debug)]
 pub struct Room {
-    response: Vec<f32>,
+    /// Each echo: how many samples late, and how loud.
+    response: Vec<(usize, f32)>,
     speech: Vec<f32>,
     spoken: usize,
     /// What the speaker plays, from sample `echoed + 1 - RESPONSE` on.
@@ -43,15 +53,19 @@ impl Room {
     #[must_use]
     pub fn new(settings: &protocol::Room, speech: Vec<f32>) -> Self {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-        let mut response: Vec<f32> =
-            (0..RESPONSE).map(|n| dice.normal() * 10f32.powf(-3.0 * n as f32 / RESPONSE as f32)).collect();
-        let power: f64 = response.iter().skip(1).map(|tap| f64::from(*tap).powi(2)).sum();
+        let mut response: Vec<(usize, f32)> = (1..RESPONSE)
+            .step_by(SPARSE)
+            .map(|begin| {
+                let late = begin + (dice.uniform() * (SPARSE - 1) as f32) as usize;
+                let sign = if dice.uniform() < 0.5 { -1.0 } else { 1.0 };
+                (late.min(RESPONSE - 1), sign * 10f32.powf(-3.0 * late as f32 / RESPONSE as f32))
+            })
+            .collect();
+        let power: f64 = response.iter().map(|(_, tap)| f64::from(*tap).powi(2)).sum();
         let wanted = 10f64.powf(settings.echo_db / 10.0);
         let scale = (wanted * (1.0 - DIRECT) / power).sqrt() as f32;
-        response.iter_mut().for_each(|tap| *tap *= scale);
-        response[0] = (wanted * DIRECT).sqrt() as f32;
-        // The newest sample comes last, as it does in `played`.
-        response.reverse();
+        response.iter_mut().for_each(|(_, tap)| *tap *= scale);
+        response.push((0, (wanted * DIRECT).sqrt() as f32));
         Self {
             response,
             speech,
@@ -107,25 +121,28 @@ impl Room {
         let played = self.played.make_contiguous();
         // A room in which nothing was played costs nothing.
         let silent = played.iter().all(|sample| *sample == 0.0);
-        let echo: Vec<f32> = (0..STEP)
-            .map(|n| if silent { 0.0 } else { dot(&played[n..n + RESPONSE], &self.response) })
-            .collect();
+        let mut echo = [0.0; STEP];
+        for (late, loud) in self.response.iter().filter(|_| !silent) {
+            let played = &played[RESPONSE - 1 - late..][..STEP];
+            echo.iter_mut().zip(played).for_each(|(echo, played)| *echo += loud * played);
+        }
         self.echo.push(echo);
         self.played.drain(..STEP);
         self.echoed += STEP as u64;
     }
 }
 
-/// The room's card: what its two clocks show.
+/// The room's card, of which a microphone and a speaker are opened.
 #[derive(Debug)]
 pub struct Card {
     settings: protocol::Room,
     speech: Vec<f32>,
+    /// And when its microphone was opened.
     room: Mutex<(Room, u64)>,
 }
 
 impl Card {
-    /// A card in a room of its own; its clocks start with the microphone.
+    /// A card in a room of its own.
     ///
     /// # Errors
     /// When the file with the speech cannot be read or is something else.
@@ -138,34 +155,98 @@ impl Card {
     fn room(&self) -> MutexGuard<'_, (Room, u64)> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Opens the microphone at a time.
-    pub fn open(&self, now_ns: u64) {
-        *self.room() = (Room::new(&self.settings, self.speech.clone()), now_ns);
-    }
+/// The microphone of a card.
+#[derive(Debug)]
+pub struct Microphone {
+    card: Arc<Card>,
+    rate: f64,
+    /// When its first sample was, had none been lost.
+    since_ns: u64,
+    read: u64,
+}
 
-    /// The microphone's samples a second.
+impl Microphone {
+    /// Opens it at a time.
     #[must_use]
-    pub fn microphone_rate(&self) -> f64 {
-        RATE as f64 * (1.0 + self.settings.drift_ppm * 1e-6)
+    pub fn open(card: Arc<Card>, now_ns: u64) -> Self {
+        *card.room() = (Room::new(&card.settings, card.speech.clone()), now_ns);
+        let rate = RATE as f64 * (1.0 + card.settings.drift_ppm * 1e-6);
+        Self { card, rate, since_ns: now_ns, read: 0 }
     }
 
-    /// The microphone's next samples.
-    pub fn record(&self, samples: &mut [f32]) {
-        self.room().0.record(samples);
+    /// When its next 10 ms are there.
+    #[must_use]
+    pub fn due_ns(&self) -> u64 {
+        self.since_ns + ((self.read + BLOCK as u64) as f64 / self.rate * 1e9) as u64
     }
 
-    /// Plays samples that leave the speaker from `at_ns` on, rounded to its samples.
-    pub fn play(&self, opened_ns: u64, written: u64, samples: &[f32]) {
-        let mut room = self.room();
-        // What is played while nobody listens is heard by nobody.
-        if room.1 == u64::MAX {
-            return;
+    /// Reads them; not before they are there.
+    pub fn read(&mut self, now_ns: u64, block: &mut [f32; BLOCK]) -> Mark {
+        let mut room = self.card.room();
+        let count = |since: u64| now_ns.saturating_sub(since) as f64 / 1e9 * self.rate;
+        let over = count(self.since_ns) - self.read as f64 - MICROPHONE_STORE as f64;
+        let mut broke_at = None;
+        if over > 0.0 {
+            // All that it stores is lost.
+            let lost = over as u64 + MICROPHONE_STORE - BLOCK as u64;
+            (0..lost).for_each(|_| room.0.record(&mut [0.0]));
+            self.since_ns += (lost as f64 / self.rate * 1e9) as u64;
+            broke_at = Some(self.read);
         }
-        let between = (i128::from(opened_ns) - i128::from(room.1)) * RATE as i128 / 1_000_000_000;
-        if let Ok(at) = u64::try_from(between + i128::from(written)) {
-            room.0.play(at, samples);
+        room.0.record(block);
+        self.read += BLOCK as u64;
+        Mark { count: count(self.since_ns), at_ns: now_ns, broke_at }
+    }
+}
+
+/// The speaker of a card; without one a clock alone.
+#[derive(Debug)]
+pub struct Speaker {
+    card: Option<Arc<Card>>,
+    /// When its first sample was, had there been no silence.
+    since_ns: u64,
+    written: u64,
+    broke_at: Option<u64>,
+}
+
+impl Speaker {
+    /// Opens it at a time.
+    #[must_use]
+    pub fn open(card: Option<Arc<Card>>, now_ns: u64) -> Self {
+        Self { card, since_ns: now_ns, written: 0, broke_at: None }
+    }
+
+    /// When it has room for the next 10 ms.
+    #[must_use]
+    pub fn due_ns(&self) -> u64 {
+        let due = (self.written + BLOCK as u64).saturating_sub(SPEAKER_STORE);
+        self.since_ns + due * 1_000_000_000 / RATE as u64
+    }
+
+    /// Writes them.
+    pub fn write(&mut self, now_ns: u64, block: &[f32; BLOCK]) {
+        let dry_ns = self.since_ns + self.written * 1_000_000_000 / RATE as u64;
+        if now_ns > dry_ns {
+            self.since_ns += now_ns - dry_ns;
+            self.broke_at = Some(self.written);
         }
+        if let Some(card) = &self.card {
+            let mut room = card.room();
+            let between = (i128::from(self.since_ns) - i128::from(room.1)) * RATE as i128 / 1_000_000_000;
+            // What is played while nobody listens is heard by nobody.
+            if let Ok(at) = u64::try_from(between + i128::from(self.written)) {
+                room.0.play(at, block);
+            }
+        }
+        self.written += BLOCK as u64;
+    }
+
+    /// Where it is.
+    pub fn mark(&mut self, now_ns: u64) -> Mark {
+        let count = now_ns.saturating_sub(self.since_ns) as f64 * RATE as f64 / 1e9;
+        Mark { count, at_ns: now_ns, broke_at: self.broke_at.take() }
     }
 }
 
@@ -199,23 +280,12 @@ fn speech(path: &str) -> Result<Vec<f32>> {
     bail!("{} is no WAV file of 16 bits, one channel, 48 kHz", wrong());
 }
 
-/// Sums in sixteen lanes, which compilers turn into vector instructions.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0f32; 16];
-    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
-        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
-            *lane += a * b;
-        }
-    }
-    lanes.iter().sum()
-}
-
 /// Numbers that look random and are the same each time: xorshift64*.
 #[derive(Debug)]
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn uniform(&mut self) -> f32 {
+    pub(super) fn uniform(&mut self) -> f32 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -223,7 +293,7 @@ impl Dice {
     }
 
     /// About normal, of variance 1: the sum of twelve.
-    fn normal(&mut self) -> f32 {
+    pub(super) fn normal(&mut self) -> f32 {
         (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
     }
 }

@@ -13,6 +13,7 @@ use gst::prelude::*;
 
 use super::bridge::Bridge;
 use super::card;
+use super::ear::{BLOCK_NS, Ear};
 use super::echo::{BLOCK, Canceller};
 use super::fault;
 use super::outlet::Outlet;
@@ -26,13 +27,6 @@ use super::worker::{Input, Origin};
 
 /// Opus, bits a second: clear speech, one channel.
 pub const OPUS_BPS: u32 = 32_000;
-/// 10 ms.
-const BLOCK_NS: u64 = 10_000_000;
-/// What the speaker plays is given to the canceller so much early: cards do not know their delay to the millisecond,
-/// and an echo that is there before its sound cannot be cancelled.
-const EARLY_NS: u64 = 10_000_000;
-/// A microphone whose sound is so much later than it should be lost some: its time jumps.
-const LOST_NS: u64 = 30_000_000;
 
 /// Mono sound at the rate of Opus.
 #[must_use]
@@ -197,39 +191,16 @@ fn listen(
     give: impl Fn(gst::Buffer),
 ) -> Result<()> {
     let mut card = card::Microphone::open(&stage.sound, stage.room.as_ref())?;
-    let mut bridge = Bridge::new(card.rate());
-    let mut canceller = cancels_echo(&stage.sound).then(Canceller::default);
-    let mut gate = fault::gates_microphone();
+    let canceller = cancels_echo(&stage.sound).then(Canceller::default);
+    let mut ear = Ear::new(card.rate(), canceller, fault::gates_microphone());
     let mut samples = Vec::new();
-    let mut next_ns = 0;
     while !ended.load(Ordering::Acquire) {
         samples.clear();
-        let Some(mark) = card.read(&mut samples)? else { continue };
-        bridge.push(samples.iter().copied());
-        bridge.observe(mark.count, mark.at_ns);
-        // At the beginning, and after a gap.
-        if let Some(earliest) = bridge.next_ns()
-            && earliest > next_ns + LOST_NS
-        {
-            next_ns = earliest;
-        }
-        let mut heard = [0.0; BLOCK];
-        while bridge.read(next_ns, &mut heard) {
-            let mut played = [0.0; BLOCK];
-            if let Some(bridge) = stage.played().as_mut()
-                && !bridge.read(next_ns + EARLY_NS, &mut played)
-            {
-                played.fill(0.0);
-            }
-            if let Some(canceller) = &mut canceller {
-                canceller.cancel(&played, &mut heard);
-            }
-            if let Some(gate) = &mut gate {
-                gate.pass(&played, &mut heard);
-            }
-            give(buffer(&heard, timebase.at(next_ns)));
+        let mark = card.read(&mut samples)?;
+        ear.take(&samples, mark);
+        while let Some((at_ns, heard)) = ear.hear(&stage.played) {
+            give(buffer(&heard, timebase.at(at_ns)));
             works();
-            next_ns += BLOCK_NS;
         }
     }
     Ok(())
@@ -303,8 +274,8 @@ fn play(stage: &Stage, ended: &AtomicBool, works: &mut dyn FnMut()) -> Result<()
             played.push(block.iter().copied());
         }
         let mark = card.write(&block)?;
-        if let Some(played) = stage.played().as_mut() {
-            played.observe(mark.count, mark.at_ns);
+        if let (Some(played), Some(mark)) = (stage.played().as_mut(), mark) {
+            played.observe(mark);
         }
         works();
     }
