@@ -17,9 +17,11 @@ use rtcroom_kiosk::media::resample::Resampler;
 const RATE: usize = 48_000;
 /// 100 ms.
 const WINDOW: usize = RATE / 10;
+/// How far a place may slip in a window: 5 ms.
+const SLIP: usize = RATE / 200;
 /// How long the canceller has before it is measured, and how long that is.
 const SETTLE: Duration = Duration::from_secs(3);
-const MEASURE: Duration = Duration::from_secs(8);
+const MEASURE: Duration = Duration::from_secs(5);
 
 /// Speaks a text into a WAV file: active speech at `dbfs`, pauses taken out so that there is always something to hear.
 fn speak(into: &Path, voice: &str, text: &str, dbfs: f64) -> Vec<f32> {
@@ -181,17 +183,20 @@ impl Studio {
     fn kept(&self, heard: &[f32]) -> f64 {
         let said: Vec<f32> =
             self.customer.iter().cycle().take(self.customer.len() + heard.len() + RATE).copied().collect();
-        let place = place(&said, heard, self.customer.len());
+        let mut place = place(&said, heard, self.customer.len());
         let (mut product, mut square) = (0.0, 0.0);
         for start in (0..heard.len() - WINDOW).step_by(WINDOW) {
             let piece = &heard[start..start + WINDOW];
             // Playing a little faster or slower moves the place.
-            let best = (0..=960)
-                .filter_map(|shift| said.get((place + start + shift).checked_sub(480)?..)?.get(..WINDOW))
-                .map(|said| said.iter().zip(piece).map(|(a, b)| f64::from(a * b)).sum::<f64>())
-                .fold(f64::MIN, f64::max);
-            product += best.max(0.0);
+            let (score, at) = (place.saturating_sub(SLIP)..=place + SLIP)
+                .filter_map(|at| {
+                    let said = said.get(at + start..)?.get(..WINDOW)?;
+                    Some((said.iter().zip(piece).map(|(a, b)| f64::from(a * b)).sum::<f64>(), at))
+                })
+                .fold((0.0, place), |best, other| if other.0 > best.0 { other } else { best });
             square += power(&said[place + start..place + start + WINDOW]) * WINDOW as f64;
+            product += score;
+            place = at;
         }
         20.0 * (product / square + 1e-6).log10()
     }
@@ -213,7 +218,6 @@ fn place(said: &[f32], heard: &[f32], period: usize) -> usize {
 const CALL: Case = Case { cancel: true, gated: false, clerk_speaks: true, customer_speaks: false };
 
 #[test]
-#[ignore = "red: in the worker the echo was 2 dB down, in the same canceller offline 46 dB; the cause is not found yet"]
 fn the_clerk_hears_no_echo_and_all_of_the_customer() {
     let studio = Studio::new();
     let calls = [
@@ -224,7 +228,7 @@ fn the_clerk_hears_no_echo_and_all_of_the_customer() {
         ("gated", Case { customer_speaks: true, gated: true, ..CALL }),
     ];
     let booth = &studio;
-    // A room's echo takes a seventh of a core: three calls at once are what two cores bear.
+    // Three calls at once are six workers with two codecs each: what two cores bear.
     let mut heard: Vec<Vec<f32>> = Vec::new();
     for together in calls.chunks(3) {
         heard.extend(std::thread::scope(|scope| {
@@ -248,8 +252,12 @@ fn the_clerk_hears_no_echo_and_all_of_the_customer() {
         without - with,
         without - shut
     );
-    // That there is an echo at all, and the customer is recognised: -22 - 8 dBFS, and some dB of the codec.
-    assert!(db(power(&echo)) > -36.0 && without > -3.0, "the measurement is no good");
+    // That there is an echo at all, -22 - 8 dBFS and some dB of the codec, and that the customer is heard and recognised:
+    // Opus keeps the level and changes the wave.
+    let heard = db(power(&alone)) - db(power(&studio.customer));
+    eprintln!("customer alone: {heard:.1} dB by level, {without:.1} by projection");
+    assert!(db(power(&echo)) > -36.0, "there is no echo to cancel");
+    assert!(heard.abs() < 3.0 && without > -9.0, "the measurement is no good");
     assert!(down >= 25.0, "the echo is {down:.1} dB down");
     assert!(without - with <= 6.0 && level <= 6.0, "the customer loses {:.1} dB", without - with);
     // The same bounds, so that neither passes by itself: no cancelling leaves the echo, a gate takes the customer.
