@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs everything; 45 minutes at the most on two cores, from a cold machine.
-#   tests/run.sh                 these stages: style deny features yocto units once browser cross board
+#   tests/run.sh                 these stages: style deny features yocto units once browser
 #   tests/run.sh STAGE...        only these
 #   tests/run.sh --all [STAGE..] also what takes long: 200 calls in a row, every fault of the virtual board, and the stages
-#                                packages reproducible trixie
+#                                cross board packages reproducible trixie
 # A stage that fails does not stop the others. The packages for arm64 and the virtual board's disk are made meanwhile, in
 # the time that the others leave: RTCROOM_BESIDE=no makes them when it is their turn.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here" || exit 1
 
-usual=(style deny features yocto units once browser cross board)
-longer=(packages reproducible trixie)
+usual=(style deny features yocto units once browser)
+longer=(cross board packages reproducible trixie)
 if [ "${1:-}" = --all ]; then
     export RTCROOM_ALL=1
     shift
