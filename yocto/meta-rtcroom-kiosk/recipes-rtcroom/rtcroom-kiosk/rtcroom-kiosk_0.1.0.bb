@@ -15,7 +15,7 @@ DEPENDS = "alsa-lib clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-bad 
 # Where the sources are is for the integrator to say, here or with externalsrc: see the layer's README.md.
 RTCROOM_KIOSK_GIT ?= "git://example.invalid/rtcroom-kiosk;protocol=https;branch=main"
 SRC_URI = "${RTCROOM_KIOSK_GIT}"
-SRCREV = "8940a33efec5ea13acdcf53a2d6167dd6ba651be"
+SRCREV = "a044783b74f8a97e6ae3ae91d18dfe0aedb982e5"
 
 inherit cargo cargo-update-recipe-crates features_check pkgconfig systemd useradd
 
