@@ -23,7 +23,7 @@ impl Watch {
     pub(super) fn start(gone: impl FnOnce() + Send + 'static) -> Result<Self> {
         let stream = UnixStream::connect(path())?;
         let mut listener = stream.try_clone()?;
-        pipe::spawn("compositor", move || {
+        pipe::spawn("wayland", move || {
             let mut said = [0; 64];
             while matches!(listener.read(&mut said), Ok(1..)) {}
             gone();
