@@ -277,7 +277,7 @@ mod tests {
             fs::write(path, text).expect("a file");
         };
         write("drm/card1-HDMI-A-1/status", "connected\n");
-        write("drm/card1-HDMI-A-1/modes", "1920x1080\n1920x1080\n1920x1080i\n1280x720\nrubbish\n");
+        write("drm/card1-HDMI-A-1/modes", "1920x1080\n1920x1080\n1920x540i\n1280x720\nrubbish\n");
         write("drm/card1-HDMI-A-1/connector_id", "33\n");
         write("drm/card1-DP-1/status", "disconnected\n");
         write("drm/card1/status", "connected\n");

@@ -101,7 +101,7 @@ impl Glass {
     pub fn wayland(width: usize, height: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-        // Nothing of its own on the screen.
+        // Nothing of its own on the screen. Not its kiosk shell, which shows nobody's window where there is no seat.
         let config =
             "[core]\nshell=desktop-shell.so\nidle-time=0\n[shell]\nlocking=false\npanel-position=none\n";
         std::fs::write(folder.path().join("weston.ini"), config).unwrap();
@@ -134,6 +134,13 @@ impl Glass {
         self.end();
         let _ = std::fs::remove_file(self.folder.path().join("glass"));
         self.server = Self::weston(&self.folder, self.width, self.height);
+    }
+
+    /// The server is stopped, and goes on.
+    pub fn stopped(&self, yes: bool) {
+        let signal = if yes { libc::SIGSTOP } else { libc::SIGCONT };
+        // SAFETY: a signal to a child that was not waited for.
+        unsafe { libc::kill(self.server.id() as libc::pid_t, signal) };
     }
 
     fn end(&mut self) {

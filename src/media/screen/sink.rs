@@ -59,8 +59,8 @@ const WAYLAND_WHOLE: Sink = Sink { settings: &[("fullscreen", "true")], ..WAYLAN
 
 /// Uploads BGRx as a texture. What its pool lends is the GPU's: drawing there would fetch it back each time.
 ///
-/// unverified on a GPU: it ran on Mesa's software rasterizer, under X11. Under Wayland it opens a window that cannot be made
-/// the whole screen, and of which Weston 10 showed nothing in its kiosk shell: there `output = "wayland"` is right.
+/// unverified on a GPU: it ran on Mesa's software rasterizer, under X11 and, by hand, in Weston 10's kiosk shell. Elsewhere
+/// under Wayland it is a window, and cannot be made the whole screen.
 const GL: Sink = Sink {
     element: "glimagesink",
     plugin: "opengl",
