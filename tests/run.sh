@@ -4,8 +4,8 @@
 #   tests/run.sh STAGE...        only these
 #   tests/run.sh --all [STAGE..] also what takes long: 200 calls in a row, every fault of the virtual board, and the stages
 #                                cross board packages reproducible trixie
-# A stage that fails does not stop the others. The packages for arm64 and the virtual board's disk are made meanwhile, in
-# the time that the others leave: RTCROOM_BESIDE=no makes them when it is their turn.
+# A stage that fails does not stop the others. Where `units` runs, too, the packages for arm64 and the virtual board's disk
+# are made beside it, in the time it leaves: RTCROOM_BESIDE=no makes them when it is their turn.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here" || exit 1
