@@ -6,7 +6,7 @@
 //! H.264 that a camera codes is decoded and coded again: it knows no congestion control, and gives no key frame when
 //! one is asked for.
 //!
-//! unverified: this was written without a V4L2 device, and has not yet run on vivid either.
+//! Run on vivid's raw pictures (tests/board/); unverified on any real camera.
 //!
 //! A driver may take any time to open, and may never return. So nothing here is waited for: the loop is told of the
 //! first picture ([`Input::Works`]), of a camera that cannot be used ([`Input::Fails`]) and of a stream that breaks

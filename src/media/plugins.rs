@@ -24,6 +24,11 @@ pub unsafe fn start() -> Result<()> {
     // SAFETY: the caller promises to be the only thread.
     unsafe {
         std::env::set_var("GST_REGISTRY_DISABLE", "yes");
+        // Otherwise every stream of a V4L2 camera or codec leaves its device open until the worker ends: buffers that
+        // outlive their pool are "orphaned", and then gst_v4l2_object_stop forgets its reference to the pool, which
+        // has a descriptor of its own (GStreamer 1.22, sys/v4l2/gstv4l2object.c:4631-4650, gstv4l2bufferpool.c:1039
+        // and :1825). A device that was pulled out is not gone before its last descriptor is.
+        std::env::set_var("GST_V4L2_FORCE_DRAIN", "yes");
         // Many threads, each with an arena of its own, cost megabytes that are never used.
         #[cfg(target_env = "gnu")]
         libc::mallopt(libc::M_ARENA_MAX, 2);

@@ -113,8 +113,10 @@ ticket_file = "ticket"
         return dict(zip(("fds", "threads", "rss_kb", "pss_kb"), numbers))
 
     def holders(self):
-        """Processes that have the camera or the sound card open."""
-        return self.shell.run("fuser -v /dev/video* /dev/snd/pcm* 2>&1 | grep kiosk || true").strip()
+        """The kiosk's descriptors of cameras and sound cards, such as `kiosk-media /dev/video0`; a device that is open twice comes twice."""
+        text = self.shell.run("find /proc/[0-9]*/fd \\( -lname '/dev/video*' -o -lname '/dev/snd/pcm*' \\) -printf '%h %l\\n' 2>/dev/null | "
+                              "while read -r fds device; do echo \"$(cat ${fds%fd}comm) $device\"; done")
+        return sorted(line for line in text.splitlines() if line.startswith("kiosk"))
 
     def journal(self, lines=40, grep="kiosk"):
         return self.shell.run(f"journalctl -n {lines} --no-pager -o short-monotonic -u kioskd -u 'kiosk-media@*' 2>/dev/null", 60)

@@ -11,7 +11,7 @@ def test_the_kiosk_reports_ready_and_idles_with_everything_closed(kiosk):
     state = kiosk.unit("ActiveState", "SubState", "StatusText", "NRestarts")
     assert state["ActiveState"] == "active" and state["StatusText"].startswith("idle"), state
     assert state["NRestarts"] == "0", state
-    assert kiosk.holders() == "", "somebody has the camera or the card open while the kiosk idles"
+    assert kiosk.holders() == [], "somebody has the camera or the card open while the kiosk idles"
     before = kiosk.status["worker"]["stats"]
     kiosk.shell.run("sleep 3")
     after = kiosk.status["worker"]["stats"]
@@ -115,7 +115,7 @@ def test_a_second_press_ends_the_call_and_closes_camera_and_card(call):
     kiosk.press()
     kiosk.until_state("idle", 60)
     clerk.until_screen("lobby", 60)
-    until("camera and sound card to be closed", lambda: kiosk.holders() == "", 30, kiosk)
+    until("camera and sound card to be closed", lambda: kiosk.holders() == [], 30, kiosk)
     quiet = until("the worker to say that it does not capture", lambda: (s := kiosk.status["worker"]["stats"]) and not s["capturing"] and s, 60, kiosk)
     kiosk.shell.run("sleep 3")
     after = kiosk.status["worker"]["stats"]
