@@ -477,7 +477,7 @@ impl World {
     fn notice(&mut self) {
         self.server.seq += 1;
         let (room_id, seq) = ("branch-7".to_owned(), self.server.seq);
-        self.im(ImEvent::Notice { kind: Kind::DoubleRoom, room_id, seq, content: String::new() });
+        self.im(ImEvent::Notice { kind: Kind::DoubleRoom, room_id, seq, content: String::new(), left: None });
     }
 
     fn im(&mut self, event: ImEvent) {

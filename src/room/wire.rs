@@ -190,6 +190,9 @@ pub enum ImEvent {
         seq: u64,
         /// `{"cmd":"notifyPusherChange","data":""}`.
         content: String,
+        /// The member that this is about, when it left because it wanted to: it is not on its way back.
+        #[serde(rename = "leftID", default, skip_serializing_if = "Option::is_none")]
+        left: Option<String>,
     },
     /// A member's text.
     Text {

@@ -274,7 +274,7 @@ impl Rooms {
         if let Some(old) = old_stream {
             self.release_stream(name, old);
         }
-        self.notify(now, name);
+        self.notify(now, name, None);
         Ok(made)
     }
 
@@ -283,7 +283,7 @@ impl Rooms {
         if !self.is_member(name, user) {
             return Err(Denied::NotAMember);
         }
-        self.unseat(now, name, user);
+        self.unseat(now, name, user, true);
         Ok(())
     }
 
@@ -361,7 +361,7 @@ impl Rooms {
             // The room may have ended with its creator a moment ago.
             if self.is_member(&name, &user) {
                 log::info!("{name}: {user} is silent and does not publish, removed");
-                self.unseat(now, &name, &user);
+                self.unseat(now, &name, &user, false);
             }
         }
         let unentered = self.rooms.iter().filter(|(_, room)| !room.is_entered());
@@ -385,8 +385,8 @@ impl Rooms {
         Ok(())
     }
 
-    /// Tells the members, and who may see the room, that its members changed.
-    fn notify(&mut self, now: Now, name: &RoomName) {
+    /// Tells the members, and who may see the room, that its members changed; `left` is who said goodbye.
+    fn notify(&mut self, now: Now, name: &RoomName, left: Option<&str>) {
         let Some(room) = self.rooms.get_mut(name) else { return };
         room.stamp_loneliness(now);
         let event = ImEvent::Notice {
@@ -395,6 +395,7 @@ impl Rooms {
             seq: room.next_seq(),
             // Byte for byte what the clients look for (section 4.6).
             content: r#"{"cmd":"notifyPusherChange","data":""}"#.to_owned(),
+            left: left.map(str::to_owned),
         };
         room.record(event.clone());
         let to = room.user_ids();
@@ -402,7 +403,7 @@ impl Rooms {
         self.outputs.push_back(Output::RoomsChanged(name.clone()));
     }
 
-    fn unseat(&mut self, now: Now, name: &RoomName, user: &str) {
+    fn unseat(&mut self, now: Now, name: &RoomName, user: &str, by_wish: bool) {
         let Some(room) = self.rooms.get_mut(name) else { return };
         let Some(member) = room.unseat(user) else { return };
         let was_creator = room.creator() == Some(user);
@@ -422,7 +423,7 @@ impl Rooms {
         } else if was_creator && self.limits.ends_with_creator(name.kind) {
             self.close(name);
         } else {
-            self.notify(now, name);
+            self.notify(now, name, by_wish.then_some(user));
         }
     }
 

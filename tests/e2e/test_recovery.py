@@ -1,5 +1,6 @@
 """The call comes back by itself: ten new frames and tone at both ends, not a state."""
 
+import os
 import signal
 
 from both_ends import until_both_flow
@@ -22,6 +23,22 @@ def test_the_call_comes_back_after_the_worker_stopped_dead(call):
     until("another worker", lambda: kiosk.generation > generation and kiosk.worker_pid not in (None, pid), 30, kiosk)
     until_both_flow(kiosk, clerk)
     until(f"the stopped worker {pid} to be gone", lambda: kiosk.state == "in_call" and not alive(pid), 10, kiosk)
+
+
+def test_the_clerk_is_free_soon_after_a_customer_hangs_up_though_there_was_trouble(call):
+    kiosk, clerk = call
+    # Both are held up until the page misses the customer: kioskd would start another worker sooner.
+    held = [kiosk.signal_worker(signal.SIGSTOP), kiosk.program.pid]
+    os.kill(kiosk.program.pid, signal.SIGSTOP)
+    try:
+        clerk.page.wait_for_selector("#tiles [data-state=recovering]", timeout=15000)
+    finally:
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
+    until_both_flow(kiosk, clerk)
+    kiosk.press()
+    # A customer who got lost is waited for half a minute.
+    clerk.until_screen("lobby", 12)
 
 
 def test_the_call_comes_back_after_a_restart_of_roomservice(call, service):

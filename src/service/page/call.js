@@ -58,6 +58,7 @@ export class Call {
       troubles: new Map(),
       troubleAt: -Infinity,
       alone: null,
+      goodbye: false,
       readings: {},
       ticking: setInterval(() => this.#tick(), 250),
     };
@@ -105,6 +106,14 @@ export class Call {
     if (!this.#current) return;
     for (const pusher of pushers) this.#tiles.remove(pusher);
     this.#countMembers();
+  }
+
+  /** Whoever left wanted to, and is not on the way back, whatever trouble there was. */
+  saidGoodbye() {
+    const call = this.#current;
+    if (!call) return;
+    call.goodbye = true;
+    if (call.alone) call.alone.until = Math.min(call.alone.until, performance.now() + ALONE_MS);
   }
 
   stream({ userID, stream }) {
@@ -158,11 +167,12 @@ export class Call {
     const call = this.#current;
     if (this.#tiles.size > 0) {
       call.alone = null;
+      call.goodbye = false;
     } else if (!call.alone) {
       delete call.readings.play;
       this.#drawQuality();
       const inTrouble = call.troubles.size > 0 || performance.now() - call.troubleAt < TROUBLE_REMEMBERED_MS;
-      call.alone = { until: performance.now() + (inTrouble ? ALONE_AFTER_TROUBLE_MS : ALONE_MS) };
+      call.alone = { until: performance.now() + (inTrouble && !call.goodbye ? ALONE_AFTER_TROUBLE_MS : ALONE_MS) };
     }
     this.#drawNote();
   }

@@ -44,6 +44,7 @@ rtcroom.setListener({
   onGetPusherList: ({ pushers }) => call.membersAre(pushers),
   onPusherJoin: ({ pushers }) => call.membersAre(pushers),
   onPusherQuit: ({ pushers }) => call.membersLeft(pushers),
+  onPusherGoodbye: () => call.saidGoodbye(),
   onRemoteStream: (detail) => call.stream(detail),
   onReading: (detail) => call.reading(detail),
   onRecvRoomTextMsg: (message) => chat.received(message),

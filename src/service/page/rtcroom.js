@@ -38,7 +38,8 @@ export class RtcRoom {
    * Sets all listeners at once: `onGetPusherList`, `onPusherJoin`, `onPusherQuit`, `onRecvRoomTextMsg`, `onRecvRoomCustomMsg`,
    * `onRoomClose`; and beyond the original `onRemoteStream({userID, stream})`, `onRoomListChange()`,
    * `onStateChange({part, state, userID, reason})` (part: server, messages, seat, publish, play; state: connecting, live,
-   * recovering), `onReading({part, userID, reading})` and `onLoggedOut(error)`.
+   * recovering), `onReading({part, userID, reading})`, `onPusherGoodbye({userID})` for who leaves by its own wish, and
+   * `onLoggedOut(error)`.
    */
   setListener(listener) {
     this.#listener = listener ?? {};
@@ -228,6 +229,7 @@ export class RtcRoom {
     if (!seat || frame.roomID !== seat.roomID || frame.kind !== this.#weapp.kind) return;
     const { roomID } = frame;
     if (frame.type === 'notice') {
+      if (frame.leftID !== undefined) this.#tell('onPusherGoodbye', { userID: frame.leftID });
       seat.refresh();
     } else if (frame.type === 'closed') {
       this.#roomEnded({});

@@ -158,6 +158,29 @@ fn who_leaves_stops_publishing_and_playing() {
 }
 
 #[test]
+fn a_member_who_wants_to_leave_is_told_apart_from_one_who_got_lost() {
+    let (mut rooms, now) = table();
+    let r = double("r");
+    rooms.enter(now, &r, entrant("a"), "").unwrap();
+    let who_left = |rooms: &mut Rooms| match drain(rooms).into_iter().rev().find_map(|o| match o {
+        Output::Send { event: ImEvent::Notice { left, .. }, .. } => Some(left),
+        _ => None,
+    }) {
+        Some(left) => left,
+        None => panic!("no notice"),
+    };
+    rooms.enter(now, &r, entrant("b"), "").unwrap();
+    assert_eq!(who_left(&mut rooms), None, "entering is no leaving");
+    rooms.leave(now, &r, "b").unwrap();
+    assert_eq!(who_left(&mut rooms).as_deref(), Some("b"));
+    rooms.enter(now, &r, entrant("b"), "").unwrap();
+    drain(&mut rooms);
+    rooms.beat(now + 60 * SECOND, &r, "a").unwrap();
+    rooms.sweep(now + 60 * SECOND, |_| false);
+    assert_eq!(who_left(&mut rooms), None, "b was silent for a minute, and may come back");
+}
+
+#[test]
 fn leaving_one_of_two_shared_rooms_ends_no_media() {
     let (mut rooms, now) = table();
     for id in ["r", "s"] {
