@@ -6,7 +6,7 @@
 //! queue is full, and everything is tried again until it is so.
 //!
 //! ```text
-//! Starting ──► Idle ──press──► Joining ──► Waiting ──► InCall
+//! Starting ──► Idle ──press──► Joining ──► Waiting ◄─► InCall
 //!    ▲ ▲        ▲ │               │           │          │ ▲ (cut: Joining again)
 //!    │ │        │ └─────────┐     └───────────┴──────────┘ │
 //!    │ └─ Offline, Fault ◄──┤                 ▼
@@ -39,6 +39,7 @@
 //! | button stuck | "needs service", while idle | nothing: it counts again once released | |
 //! | lamp or door switch missing, busy, forbidden | nothing | the line, every 3 s | never |
 //! | nobody comes | "nobody can answer" for 6 s | nothing | after `waiting_secs` |
+//! | who was there left and never sent anything | "waiting" again | nothing | after `waiting_secs`, at the latest twice that after the press |
 //! | everybody left | "the other side has left" | nothing | after `alone_secs` |
 //! | `delete_pusher` unanswered | nothing, idle again after 3 s | 0.3 to 2 s apart | after 60 s without heartbeat: the server has forgotten us |
 //! | WHIP or WHEP `DELETE` unanswered | nothing | 3 times, 1 s apart | then the server expires it |

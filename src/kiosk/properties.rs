@@ -173,6 +173,73 @@ fn it_gives_up_waiting_after_two_minutes_and_says_so() {
     assert!(world.told.iter().any(said));
 }
 
+/// The headline the customer reads.
+fn headline(world: &World) -> &str {
+    let screen = world.told.iter().rev().find_map(|command| match command {
+        Command::Screen(screen) => Some(screen.headline.as_str()),
+        _ => None,
+    });
+    screen.unwrap_or_default()
+}
+
+#[test]
+fn a_closed_page_still_in_the_room_leaves_the_customer_waiting_for_another_clerk() {
+    let mut world = World::idle();
+    world.act(Act::GhostJoins);
+    world.act(Act::Press);
+    world.run(20 * SEC);
+    assert_eq!(world.state(), "in_call", "nothing yet tells it from a clerk whose picture is late");
+    world.act(Act::ClerkQuits);
+    world.run(SEC);
+    assert_eq!((world.state(), world.lamp), ("waiting", Some(Lamp::Waiting)));
+    assert!(headline(&world).contains("Waiting for somebody"), "{}", headline(&world));
+    assert!(world.is_member() && world.capture() && !world.is_sending());
+    world.run(100 * SEC);
+    assert_eq!(world.state(), "waiting", "as long as after a press");
+    world.act(Act::ClerkJoins);
+    world.run(SEC);
+    assert_eq!((world.state(), world.is_sending(), headline(&world)), ("in_call", true, ""));
+    world.run(60 * SEC);
+    world.act(Act::ClerkQuits);
+    world.run(SEC);
+    assert_eq!(world.state(), "in_call", "this one was met, and may come back");
+    world.run(31 * SEC);
+    assert_eq!((world.state(), world.is_member(), world.resources()), ("idle", false, 0));
+}
+
+#[test]
+fn nobody_comes_after_a_closed_page_and_the_customer_is_told() {
+    let mut world = World::idle();
+    world.act(Act::GhostJoins);
+    world.act(Act::Press);
+    world.run(10 * SEC);
+    world.act(Act::ClerkQuits);
+    world.run(119 * SEC);
+    assert_eq!(world.state(), "waiting");
+    world.run(3 * SEC);
+    assert_eq!((world.state(), world.is_member()), ("idle", false));
+    assert!(headline(&world).contains("Nobody"), "{}", headline(&world));
+}
+
+#[test]
+fn clerks_who_come_and_go_without_media_do_not_keep_the_customer_for_ever() {
+    let mut world = World::idle();
+    world.act(Act::Press);
+    let pressed = world.now;
+    while world.kiosk.state.in_call() {
+        assert!(world.now < pressed + 280 * SEC, "still {}", world.state());
+        for act in [Act::GhostJoins, Act::ClerkQuits] {
+            world.act(act);
+            world.run(15 * SEC);
+        }
+    }
+    assert!(world.now > pressed + 230 * SEC, "it gave up after {:?}", world.now - pressed);
+    world.run(2 * SEC);
+    let said = |command: &Command| matches!(command, Command::Screen(s) if s.headline.contains("Nobody"));
+    let journal: Vec<_> = world.kiosk.core.journal().map(|entry| entry.text.to_string()).collect();
+    assert!(world.told.iter().any(said), "and says so: {journal:#?}");
+}
+
 #[test]
 fn fifty_presses_in_a_short_time_do_not_upset_it() {
     let mut world = World::idle();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::call::Report;
 use super::event::{Lamp, Output, Request};
 use super::timers::Timer;
 use super::words::{Say, Trouble};
@@ -10,6 +11,11 @@ use crate::media::protocol::Part;
 
 /// The loop wakes at least this often.
 const FOREVER: Duration = Duration::from_secs(3600);
+/// Counted from the press, waiting begins again for no longer than so many times the waiting time: visitors without
+/// media, one after the other, do not keep a customer for ever.
+const MOST_WAITS: u32 = 2;
+/// The shortest waiting that begins again.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 impl Kiosk {
     /// Asks for the difference between what is wanted and what is under way.
@@ -44,12 +50,13 @@ impl Kiosk {
     /// Moves to the state that fits.
     fn settle(&mut self) {
         let waiting = self.settings.waiting;
+        let has_met = self.has_met();
         match &mut self.state {
             State::Joining { call, again } => {
                 if !(self.seat.is_held() && call.listed) {
                     return;
                 }
-                let in_call = !call.peers.is_empty() || (*again && call.had_company);
+                let in_call = !call.peers.is_empty() || (*again && call.had_company && has_met);
                 self.core.timers.clear(Timer::JoinBound);
                 if let State::Joining { call, .. } = std::mem::replace(&mut self.state, State::Starting) {
                     if in_call {
@@ -72,6 +79,10 @@ impl Kiosk {
                 self.bound_silence();
             }
             State::InCall { call } => {
+                if call.peers.is_empty() && !has_met {
+                    self.wait_again();
+                    return;
+                }
                 if call.peers.is_empty() {
                     self.core.timers.set_if_unset(Timer::Alone, self.core.now + self.settings.alone);
                 } else {
@@ -86,6 +97,25 @@ impl Kiosk {
                 }
             }
             State::Starting | State::Offline(_) | State::Fault(_) | State::Idle => self.outside(false),
+        }
+    }
+
+    /// Whether media of another member has come in this call.
+    fn has_met(&self) -> bool {
+        let stages = |report: &Report| [report.first_remote_frame, report.first_remote_sound];
+        self.report.as_ref().is_some_and(|report| stages(report).iter().any(Option::is_some))
+    }
+
+    /// Whoever was here is gone and never sent anything, like what a closed page leaves in the room until the server
+    /// misses it: the customer has met nobody, and waits for another.
+    fn wait_again(&mut self) {
+        let most = self.settings.waiting * MOST_WAITS;
+        let pressed_at = self.report.as_ref().map_or(self.core.now, |report| report.pressed_at);
+        let left = (pressed_at + most).saturating_duration_since(self.core.now);
+        self.core.note("who was here never sent anything");
+        self.core.timer(Timer::Waiting, left.min(self.settings.waiting).max(SHORTEST_WAIT));
+        if let State::InCall { call } = std::mem::replace(&mut self.state, State::Starting) {
+            self.enter(State::Waiting { call });
         }
     }
 
@@ -139,7 +169,7 @@ impl Kiosk {
             && call.publish.advance(url, &mut self.worker.pool, &mut self.core)
             && let Some(report) = &mut self.report
         {
-            super::call::Report::stage(&mut report.whip_posted, report.pressed_at, now);
+            Report::stage(&mut report.whip_posted, report.pressed_at, now);
         }
         let renew = call.publish.is_answered();
         self.seat.advance(true, call.url.as_deref(), renew, logged_in, &mut self.core);
@@ -153,7 +183,7 @@ impl Kiosk {
             if peer.leg.advance(&peer.url, &mut self.worker.pool, &mut self.core)
                 && let Some(report) = &mut self.report
             {
-                super::call::Report::stage(&mut report.whep_posted, report.pressed_at, now);
+                Report::stage(&mut report.whep_posted, report.pressed_at, now);
             }
         }
     }
@@ -191,7 +221,7 @@ impl Kiosk {
             && self.worker.is_running()
             && let Some(report) = &mut self.report
         {
-            super::call::Report::stage(&mut report.capture_on, report.pressed_at, self.core.now);
+            Report::stage(&mut report.capture_on, report.pressed_at, self.core.now);
         }
     }
 

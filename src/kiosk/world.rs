@@ -22,6 +22,8 @@ pub(crate) enum Act {
     ButtonWorks,
     Hangup,
     ClerkJoins,
+    /// A member that does not publish: a page that was closed, before the server misses it.
+    GhostJoins,
     ClerkQuits,
     ClerkHangsUp,
     ClerkNewStream,
@@ -50,7 +52,7 @@ pub(crate) enum Act {
     OfferAgain,
 }
 
-pub(crate) const ACTS: [Act; 34] = [
+pub(crate) const ACTS: [Act; 35] = [
     Act::Press,
     Act::LongPress,
     Act::Stuck,
@@ -59,6 +61,7 @@ pub(crate) const ACTS: [Act; 34] = [
     Act::ButtonWorks,
     Act::Hangup,
     Act::ClerkJoins,
+    Act::GhostJoins,
     Act::ClerkQuits,
     Act::ClerkHangsUp,
     Act::ClerkNewStream,
@@ -134,6 +137,8 @@ enum Later {
 }
 
 pub(crate) const OWN: &str = "kiosk-7";
+/// How the play addresses of who does not publish begin.
+const GHOST: &str = "play-ghost";
 
 pub(crate) struct World {
     pub(crate) kiosk: Kiosk,
@@ -564,7 +569,8 @@ impl World {
             Request::Warm { .. } => Ok(Reply::Done),
             Request::Publish { url, .. } | Request::Play { url, .. } => {
                 let playing = matches!(request, Request::Play { .. });
-                if !self.server.media_good || (playing && !member) {
+                let publishes = !url.starts_with(GHOST);
+                if !self.server.media_good || (playing && !(member && publishes)) {
                     return Err(Failure::Status {
                         operation: "WHIP",
                         host: "h".into(),
@@ -597,14 +603,8 @@ impl World {
             }
             Act::ButtonWorks => self.button_works(),
             Act::Hangup => self.input(Input::Hangup),
-            Act::ClerkJoins | Act::ClerkNewStream => {
-                self.server.count += 1;
-                if self.server.members.len() < 2 || self.server.members.contains_key("clerk") {
-                    let url = format!("play-clerk-{}", self.server.count);
-                    self.server.members.insert("clerk".into(), url);
-                    self.notice();
-                }
-            }
+            Act::ClerkJoins | Act::ClerkNewStream => self.clerk_at("play-clerk"),
+            Act::GhostJoins => self.clerk_at(GHOST),
             Act::ClerkQuits => {
                 self.server.members.remove("clerk");
                 self.server.members.remove("stranger");
@@ -679,6 +679,15 @@ impl World {
             }
         }
         self.well_since = None;
+    }
+
+    fn clerk_at(&mut self, url: &str) {
+        self.server.count += 1;
+        if self.server.members.len() < 2 || self.server.members.contains_key("clerk") {
+            let url = format!("{url}-{}", self.server.count);
+            self.server.members.insert("clerk".into(), url);
+            self.notice();
+        }
     }
 
     fn lose(&mut self, role: Role) {
