@@ -72,6 +72,52 @@ def test_a_press_ends_a_call_whose_server_is_away_and_the_next_call_works(call, 
     until_both_flow(kiosk, clerk)
 
 
+def test_a_clerk_who_answers_after_a_restart_of_roomservice_gets_into_the_call(kiosk, clerk, service):
+    service.stop()
+    until("the page to say that the server is away", lambda: clerk.page.is_visible("#banner"), 10, clerk)
+    service.start()
+    until("the page to be at ease again", lambda: not clerk.page.is_visible("#banner"), 20, clerk)
+    kiosk.until_state("idle", 40)
+    kiosk.press()
+    kiosk.until_state("waiting")
+    answer(kiosk, clerk)
+
+
+def test_a_clerk_who_answers_while_the_page_logs_in_again_gets_into_the_call(kiosk, clerk, service):
+    wait_for_clerk(kiosk, clerk)
+    # The page is kept from hearing of the restart, so that its token and its push address are those of the former server.
+    clerk.context.set_offline(True)
+    service.program.kill()
+    service.start()
+    until("the kiosk to be back in its room", lambda: service.in_use()["members"] == 1, 40, kiosk, service)
+    clerk.context.set_offline(False)
+    answer(kiosk, clerk)
+
+
+def test_a_clerk_who_answers_while_roomservice_is_away_is_told_and_can_answer_again(kiosk, clerk, service):
+    wait_for_clerk(kiosk, clerk)
+    service.program.kill()
+    clerk.answer_button(kiosk.room).click()
+    until("the page to say why there is no call", lambda: clerk.screen == "lobby" and "does not answer" in clerk.notice, 10, clerk)
+    service.start()
+    until("the kiosk to be back in its room", lambda: service.in_use()["members"] == 1, 40, kiosk, service)
+    answer(kiosk, clerk)
+
+
+def wait_for_clerk(kiosk, clerk):
+    kiosk.press()
+    kiosk.until_state("waiting")
+    clerk.sees_waiting(kiosk.room)
+
+
+def answer(kiosk, clerk):
+    """One click, and they see and hear each other."""
+    clerk.sees_waiting(kiosk.room, 20)
+    clerk.answer_button(kiosk.room).click()
+    clerk.watch()
+    until_both_flow(kiosk, clerk)
+
+
 def alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as stat:

@@ -64,7 +64,8 @@ export class Seat {
     try {
       this.#pushURL ??= await this.#askPushURL();
       this.#publisher = this.#publish();
-      const [, room] = await Promise.all([this.#takeSeat(), this.#askPushers().catch(() => null)]);
+      const seated = this.#takeSeat().catch((error) => this.#takeSeatElsewhere(error));
+      const [, room] = await Promise.all([seated, this.#askPushers().catch(() => null)]);
       if (this.#closed) return;
       this.#entered = true;
       if (room) this.#merge(room);
@@ -154,6 +155,15 @@ export class Seat {
   async #takeSeat() {
     await this.#weapp.call('add_pusher', { ...this.#who(), ...this.#member, pushURL: this.#pushURL, roomInfo: this.#room.roomInfo });
     this.#tokenOfSeat = this.#weapp.token;
+  }
+
+  // A push address asked for early is void once the server was restarted, and the page may not have heard of that yet.
+  async #takeSeatElsewhere(error) {
+    if (error.code !== CODE.BAD_REQUEST || this.#closed) throw error;
+    this.#pushURL = await this.#askPushURL();
+    if (this.#closed) throw error;
+    this.#publisher.restart(this.#pushURL);
+    await this.#takeSeat();
   }
 
   async #keepHeartBeating() {
