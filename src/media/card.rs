@@ -17,7 +17,8 @@ use super::resample::Resampler;
 use super::room;
 use super::stats::RATE;
 use super::timebase::monotonic_ns;
-use crate::board::sound::{self as cards, Stream, Trouble};
+use crate::board::sound::stream::{self, Stream};
+use crate::board::sound::{self as cards, Trouble, mixer};
 
 /// A card that neither gives nor takes sound for so long does not work.
 const DEAD: Duration = Duration::from_secs(2);
@@ -34,11 +35,11 @@ fn open(named: &str, direction: Direction, sound: &Sound) -> Result<(Stream, Str
     let end = Instant::now() + OPENING;
     loop {
         let opened = cards::find(named, direction)
-            .and_then(|found| Ok((cards::open(&found.device, direction)?, found)));
+            .and_then(|found| Ok((stream::open(&found.device, direction)?, found)));
         match opened {
             Ok((stream, found)) => {
                 if let Some(card) = &found.card {
-                    match cards::set_mixer(card, direction, sound) {
+                    match mixer::set(card, direction, sound) {
                         Ok(set) if !set.is_empty() => log::info!("mixer of {card}: {} set", set.join(", ")),
                         Ok(_) => {}
                         // Sound at the wrong volume is better than none.

@@ -174,8 +174,8 @@ fn microphone(sound: &Sound) -> Finding {
         SoundSource::Alsa => {}
     }
     let found = sound::find(&sound.capture, Direction::Capture);
-    let listened =
-        found.and_then(|found| sound::level(&found.device, LISTEN).map(|level| (found.device, level)));
+    let listened = found
+        .and_then(|found| sound::stream::level(&found.device, LISTEN).map(|level| (found.device, level)));
     match listened {
         Ok((name, level)) if level < DEAD_DBFS => Finding::new(
             Part::Microphone,
@@ -202,7 +202,7 @@ fn speaker(sound: &Sound) -> Finding {
     let found = sound::find(&sound.playback, Direction::Playback);
     // Opened once for its own words: GStreamer tells missing and busy apart in none.
     let opened =
-        found.and_then(|found| sound::open(&found.device, Direction::Playback).map(|_| found.device));
+        found.and_then(|found| sound::stream::open(&found.device, Direction::Playback).map(|_| found.device));
     let name = match opened {
         Ok(name) => name,
         Err(trouble) => return told(Part::Speaker, 'p', &trouble),

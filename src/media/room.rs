@@ -25,7 +25,7 @@ const SPARSE: usize = RATE / 2000;
 const DIRECT: f64 = 0.5;
 /// The microphone's own noise, RMS: -72 dBFS.
 const NOISE: f32 = 0.000_25;
-/// What the card stores, samples: as much as [`crate::board::sound`] asks real ones for.
+/// What the card stores, samples: as much as [`crate::board::sound::stream`] asks real ones for.
 const MICROPHONE_STORE: u64 = RATE as u64 / 5;
 const SPEAKER_STORE: u64 = RATE as u64 * 6 / 100;
 
