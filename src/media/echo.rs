@@ -1,16 +1,8 @@
 //! Takes the speaker's sound out of the microphone's: WebRTC's AEC3, ported to Rust as `sonora`.
 //!
 //! GStreamer's `webrtcdsp` is built on what the distribution has: on Debian 12 webrtc-audio-processing 0.3 and its
-//! older canceller. Both were measured in the room of [`super::room`], 20 s of speech, 100 ppm, after 3 s, before Opus:
-//!
-//! | canceller | echo down | customer loses in double talk | % of an x86_64 core |
-//! |---|---|---|---|
-//! | this one | 46 dB | 4 dB | 3 to 5 |
-//! | `webrtcdsp`, the 80 ms untold, every setting | 2 to 8 dB | 2 to 6 dB | 3 |
-//! | `webrtcdsp`, 60 of the 80 ms told, low or moderate | 15 to 29 dB, and lost again for seconds | 5 to 7 dB | 2 |
-//! | the same, high | 46 dB | 11 dB | 3 |
-//!
-//! This one is the same on every distribution and board. `tests/media_echo.rs` holds it to 25 and 6 dB at the far end.
+//! older canceller, which wants to be told the delay. This one finds it, and is the same on every distribution and
+//! board. `tests/media_echo.rs` holds it to 25 dB of echo and 6 dB of the customer's speech at the far end.
 
 use sonora::config::EchoCanceller;
 use sonora::{AudioProcessing, Config, StreamConfig};
