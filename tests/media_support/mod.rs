@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use rtcroom_kiosk::media::protocol::{Command, Event, Member, Player, Role, SessionId, Settings, Stats};
+use rtcroom_kiosk::media::protocol::{
+    Command, Event, Fault, Member, Part, Player, Role, SessionId, Settings, Stats,
+};
 use rtcroom_kiosk::service::relay::{Gate, Refusal, Relay, RelayConfig, routes};
 
 /// How long anything may take on a busy machine.
@@ -200,6 +202,22 @@ impl Worker {
         );
     }
 
+    /// Waits until a codec is left, and sees that it is this one, for this reason and this successor; what it said.
+    pub fn leaves(&mut self, part: Part, element: &str, fault: Fault, next: Option<&str>) -> String {
+        let left = self.wait("codec to be left", |event| matches!(event, Event::Left { .. }));
+        let Event::Left { part: its, element: left, fault: why, next: then, detail } = left else {
+            unreachable!()
+        };
+        assert_eq!((its, left.as_str(), why, then.as_deref()), (part, element, fault, next), "{detail}");
+        detail
+    }
+
+    /// Tells it to end, which it does in good order whatever hangs in it.
+    pub fn stops(&mut self) {
+        self.send(&Command::Stop);
+        assert_eq!(self.ends(Duration::from_secs(4)).code(), Some(0));
+    }
+
     /// Threads and descriptors of the process, once they have been the same for a second.
     pub fn settled(&self) -> (usize, usize) {
         let count =
@@ -235,4 +253,11 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Prints the middle one of five pauses, in milliseconds.
+pub fn print_median(what: impl std::fmt::Debug, pause: impl FnMut() -> u64) {
+    let mut pauses: Vec<u64> = std::iter::repeat_with(pause).take(5).collect();
+    pauses.sort_unstable();
+    println!("{what:?}: median {} ms of {pauses:?}", pauses[2]);
 }

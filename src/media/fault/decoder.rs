@@ -52,6 +52,8 @@ mod imp {
     }
 
     impl Shell for Faulty {
+        const ERROR: gst::StreamError = gst::StreamError::Decode;
+
         fn gate(&self) -> &Gate {
             &self.gate
         }

@@ -115,6 +115,8 @@ mod imp {
     }
 
     impl Shell for Faulty {
+        const ERROR: gst::StreamError = gst::StreamError::Encode;
+
         fn gate(&self) -> &Gate {
             &self.gate
         }

@@ -70,8 +70,12 @@ impl Gate {
         self.seen.fetch_add(1, Ordering::Relaxed) >= self.after.load(Ordering::Relaxed)
     }
 
-    /// Lets a frame through, or fails as planted.
-    pub(super) fn pass(&self, element: &impl IsA<gst::Element>) -> Result<(), gst::FlowError> {
+    /// Lets a frame through, or fails as planted; an error is one of this kind.
+    pub(super) fn pass(
+        &self,
+        element: &impl IsA<gst::Element>,
+        error: gst::StreamError,
+    ) -> Result<(), gst::FlowError> {
         if !self.is_over() {
             return Ok(());
         }
@@ -79,7 +83,7 @@ impl Gate {
             Plant::HangInChain => hang(),
             // It has to be left before it can hang on the way down.
             Plant::Error | Plant::HangOnStop => {
-                gst::element_error!(element, gst::StreamError::Encode, ["a fault was planted"]);
+                gst::element_error!(element, error, ["a fault was planted"]);
                 Err(gst::FlowError::Error)
             }
             Plant::None | Plant::HangOnStart | Plant::OnlyKeyFrames | Plant::IgnoresBitrate => Ok(()),

@@ -9,6 +9,9 @@ use crate::media::plugins;
 
 /// A bin around a codec.
 pub(super) trait Shell: BinImpl {
+    /// What an error of such a codec is.
+    const ERROR: gst::StreamError;
+
     /// The fault at its door.
     fn gate(&self) -> &Gate;
 
@@ -64,7 +67,7 @@ fn enter<S: Shell>(
         parent,
         || Err(gst::FlowError::Error),
         |shell| {
-            shell.gate().pass(&*shell.obj())?;
+            shell.gate().pass(&*shell.obj(), S::ERROR)?;
             shell.before();
             gst::ProxyPad::chain_default(pad, Some(&*shell.obj()), buffer)
         },
