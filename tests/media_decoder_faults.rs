@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use media_support::{Server, Worker, print_median};
 use rtcroom_kiosk::media::protocol::{
-    Command, Event, Fake, Fault, Marks, Part, Plant, Role, SessionId, Settings, Stats, Video,
+    Camera, CameraSource, Command, Event, Fake, Fault, Marks, Part, Plant, Role, SessionId, Settings, Stats,
+    Video,
 };
 
 const FAKE: &str = "faultyh264dec";
@@ -154,6 +155,60 @@ fn a_member_that_stops_sending_for_some_seconds_keeps_session_and_decoder() {
         distinct(event) >= seen.1.map(|seen| seen + 30)
     });
     assert_eq!(player.stats.decoder, FAKE);
+}
+
+/// A camera that codes by itself, before these decoders; what its worker says of it when the first one fails.
+fn camera(server: &Server, plant: Plant, decoders: &[&str], expected: Fault) -> (Worker, String) {
+    let camera = Camera { source: CameraSource::TestH264, ..Camera::default() };
+    let mut sender = Worker::ready(Settings { camera, ..planted(plant, decoders, 60) });
+    sender.publish(server, 1, "camera");
+    sender.send(&Command::Capture { on: true });
+    sender.send(&Command::Send { on: true });
+    if decoders.len() > 1 {
+        sender.leaves(Part::Decoder, decoders[0], expected, Some(decoders[1]));
+    }
+    let told = |event: &Event| matches!(event, Event::Trouble { part: Part::Camera, .. });
+    let Event::Trouble { detail, .. } = sender.wait("the trouble to be told", told) else { unreachable!() };
+    println!("{plant:?}: {detail}");
+    (sender, detail)
+}
+
+/// Lets the decoder of a camera's pictures fail, and waits at the far end for pictures behind the next.
+fn camera_switched(plant: Plant, expected: Fault) {
+    let server = Server::start(0);
+    let (mut sender, said) = camera(&server, plant, &[FAKE, NEXT], expected);
+    assert!(said.contains(FAKE) && said.contains(&format!("{NEXT} is tried next")), "{said}");
+    let well = |event: &Event| matches!(event, Event::Well { part: Part::Camera });
+    sender.wait("the camera to work again", well);
+    let mut player = Worker::ready(Settings::default());
+    player.play(&server, 1, "camera");
+    player.until("its pictures at the far end", |stats| {
+        marks(stats, 1).is_some_and(|marks| marks.distinct >= 60)
+    });
+    // The decoder that hangs keeps neither the camera nor the worker.
+    sender.stops();
+}
+
+#[test]
+fn a_decoder_of_the_cameras_pictures_that_hangs_is_blamed_and_replaced_and_not_the_camera() {
+    camera_switched(Plant::HangInChain, Fault::Hang);
+}
+
+#[test]
+fn a_decoder_of_the_cameras_pictures_that_fails_is_blamed_and_replaced() {
+    camera_switched(Plant::Error, Fault::Error);
+}
+
+#[test]
+fn a_decoder_of_the_cameras_pictures_that_does_not_start_is_blamed_and_replaced() {
+    camera_switched(Plant::HangOnStart, Fault::NoStart);
+}
+
+#[test]
+fn the_only_decoder_of_the_cameras_pictures_is_blamed_before_another_format_is_tried() {
+    let server = Server::start(0);
+    let (_sender, said) = camera(&server, Plant::Error, &[FAKE], Fault::Error);
+    assert!(said.contains(FAKE) && said.contains("another format of the camera"), "{said}");
 }
 
 /// Figures: `cargo test --release --test media_decoder_faults -- --ignored --nocapture --test-threads 1 pauses`.

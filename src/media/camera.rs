@@ -1,16 +1,19 @@
 //! A V4L2 camera: found, set and opened on a thread of its own, its pictures decoded, cut and scaled to what a call uses.
 //!
 //! ```text
-//! v4l2src ─► [h264parse ─► decoder] or [jpegdec] ─► [videorate] ─► [videocrop] ─► videoconvertscale ─► [videoflip] ─► I420
+//! v4l2src ─► [h264parse ═► decoder] or [jpegdec] ─► [videorate] ─► [videocrop] ─► videoconvertscale ─► [videoflip] ─► I420
 //! ```
 //! H.264 that a camera codes is decoded and coded again: it knows no congestion control, and gives no key frame when
-//! one is asked for.
+//! one is asked for. Its decoder is in a pipeline of its own, which begins at the double arrow: [`decoding`].
 //!
 //! Run on vivid's raw pictures (tests/board/); unverified on any real camera.
 //!
 //! A driver may take any time to open, and may never return. So nothing here is waited for: the loop is told of the
 //! first picture ([`Input::Works`]), of a camera that cannot be used ([`Input::Fails`]) and of a stream that breaks
 //! ([`Input::Broken`]), and a camera that is looked for again is searched by its stable name, whatever its node is now.
+
+mod decoding;
+mod simulated;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,12 +22,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use gst::prelude::*;
 
-use super::capture::picture_info;
-use super::codec;
+pub use self::decoding::Decodes;
+use self::decoding::Decoding;
+use super::capture::{Capture, picture_info};
 use super::outlet::Outlet;
 use super::pipe::{self, Pipe};
 use super::plugins;
-use super::protocol::{Camera, ControlValue, Fake, PixelFormat};
+use super::protocol::{Camera, CameraSource, ControlValue, PixelFormat};
 use super::session::Setup;
 use super::worker::{Input, Origin};
 use crate::board::camera::mode::{self, Choice, Crop, Rate, Wish};
@@ -32,6 +36,8 @@ use crate::board::camera::{self, Trouble};
 
 /// How long the last stream's end may keep the next from opening the same device.
 const CLOSING: Duration = Duration::from_secs(2);
+/// The name of the pipeline that has the device open.
+const PIPE: &str = "camera";
 /// A control that drivers with a flipping sensor have (`V4L2_CID_HFLIP`, "Horizontal Flip").
 const FLIP: &str = "horizontal_flip";
 
@@ -53,7 +59,20 @@ struct State {
     title: String,
     choice: Option<Choice>,
     pipe: Option<Pipe>,
+    decoding: Option<Decoding>,
+    /// What the simulated camera sees.
+    drawn: Option<Box<Capture>>,
     wanted: bool,
+}
+
+impl State {
+    /// Sets the device free, or what simulates it.
+    fn close(&mut self) {
+        self.wanted = false;
+        self.drawn = None;
+        self.pipe = None;
+        self.decoding = None;
+    }
 }
 
 /// An open camera, or one that is being opened; dropping it closes it.
@@ -71,22 +90,27 @@ impl Device {
     /// When the driver has not come back from the last time.
     pub fn open(setup: &Setup, generation: u32, habits: &Habits, outlet: &Arc<Outlet>) -> Result<Self> {
         let named = &setup.settings.camera.device;
-        let title = if named.is_empty() { "(the first there is)" } else { named };
+        let title = match setup.settings.camera.source {
+            CameraSource::TestH264 => simulated::TITLE,
+            _ if named.is_empty() => "(the first there is)",
+            _ => named,
+        };
         if OPENING.swap(true, Ordering::AcqRel) {
             return Err(anyhow!(
                 "the camera {title} hangs in its driver while it is opened; unplug it, or start the board anew"
             ));
         }
-        let state = State { title: title.to_owned(), choice: None, pipe: None, wanted: true };
+        let title = title.to_owned();
+        let state = State { title, choice: None, pipe: None, decoding: None, drawn: None, wanted: true };
         let device =
             Self { state: Arc::new(Mutex::new(state)), gave: Arc::default(), habits: habits.clone() };
         let (state, gave, habits) = (Arc::clone(&device.state), Arc::clone(&device.gave), habits.clone());
         let (setup, outlet) = (setup.clone(), Arc::clone(outlet));
         pipe::spawn("camera", move || {
-            let origin = Origin::Camera(generation);
-            let opened = start(&setup, origin, &state, &gave, &habits, &outlet);
+            let opened = start(&setup, generation, &state, &gave, &habits, &outlet);
             OPENING.store(false, Ordering::Release);
             if let Err(error) = opened {
+                let origin = Origin::Camera(generation);
                 let _ = setup.inbox.send(Input::Fails { origin, detail: format!("{error:#}") });
             }
         });
@@ -112,27 +136,101 @@ impl Device {
             self.habits.lock().push(choice.fourcc);
         }
     }
+
+    /// Its decoder, when it gives H.264.
+    #[must_use]
+    pub fn decodes(&self) -> Option<Decodes> {
+        self.state().decoding.as_ref().map(Decoding::look)
+    }
+
+    /// Nothing decodes what it gives; another format is tried next.
+    pub fn cannot_be_decoded(&self) {
+        if let Some(choice) = self.state().choice {
+            self.habits.lock().push(choice.fourcc);
+        }
+    }
 }
 
 impl Drop for Device {
     fn drop(&mut self) {
-        let mut state = self.state();
-        state.wanted = false;
-        drop(state.pipe.take());
+        self.state().close();
     }
 }
 
 fn start(
     setup: &Setup,
-    origin: Origin,
-    state: &Mutex<State>,
+    generation: u32,
+    state: &Arc<Mutex<State>>,
     gave: &Arc<AtomicBool>,
     habits: &Habits,
     outlet: &Arc<Outlet>,
 ) -> Result<()> {
     // The node is let go of by the thread that takes the last pipeline down.
-    let _ = pipe::all_down(CLOSING);
+    let _ = pipe::down(PIPE, CLOSING);
+    let origin = Origin::Camera(generation);
     let wanted = &setup.settings.camera;
+    let (source, choice, flip) = if wanted.source == CameraSource::TestH264 {
+        let (source, drawn) = simulated::source(wanted, &setup.timebase)?;
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.drawn = state.wanted.then(|| Box::new(drawn));
+        (source, simulated::mode(wanted), false)
+    } else {
+        device(wanted, habits, state)?
+    };
+
+    let pipe = Pipe::new(PIPE, &setup.timebase, &setup.inbox, origin);
+    let (counters, outlet) = (Arc::clone(&setup.counters), Arc::clone(outlet));
+    let (inbox, gave) = (setup.inbox.clone(), Arc::clone(gave));
+    let behind = tail(&choice, wanted, flip, move |sample| {
+        counters.captured.fetch_add(1, Ordering::Relaxed);
+        if !gave.swap(true, Ordering::AcqRel) {
+            let _ = inbox.send(Input::Works(origin));
+        }
+        if let Some(buffer) = pipe::timed(sample) {
+            outlet.pour(&buffer);
+        }
+    })?;
+    let mut elements = vec![source, pipe::filter(&given(&choice))?];
+    let mut decoding = None;
+    match choice.kind {
+        // unverified on a camera that codes: the simulated one is what this was run with.
+        PixelFormat::H264 => {
+            let origin = Origin::Decoding(generation);
+            let theirs = Pipe::new("camera-decoder", &setup.timebase, &setup.inbox, origin);
+            let row = *setup.decoder.lock().unwrap_or_else(PoisonError::into_inner);
+            let begun = Decoding::new(&row, &setup.settings.video.fake, theirs, behind)?;
+            elements.extend([plugins::element("videoparsersbad", "h264parse")?, begun.entrance()]);
+            decoding = Some(begun);
+        }
+        PixelFormat::Mjpg => {
+            elements.push(jpeg_decoder()?);
+            elements.extend(behind);
+        }
+        PixelFormat::Nv12 | PixelFormat::Yuyv | PixelFormat::Raw => elements.extend(behind),
+    }
+    pipe.chain(&elements.iter().collect::<Vec<_>>()).context("the camera's pictures cannot be converted")?;
+
+    let mut opened = state.lock().unwrap_or_else(PoisonError::into_inner);
+    if !opened.wanted {
+        return Ok(());
+    }
+    if let Some(decoding) = &decoding {
+        let (state, inbox) = (Arc::clone(state), setup.inbox.clone());
+        decoding.play_then(&setup.inbox, Origin::Decoding(generation), move || {
+            if let Some(pipe) = &state.lock().unwrap_or_else(PoisonError::into_inner).pipe {
+                pipe.play(&inbox, origin);
+            }
+        });
+    } else {
+        pipe.play(&setup.inbox, origin);
+    }
+    opened.pipe = Some(pipe);
+    opened.decoding = decoding;
+    Ok(())
+}
+
+/// The element of the camera that is wanted, its mode, and whether its pictures are still to be mirrored.
+fn device(wanted: &Camera, habits: &Habits, state: &Mutex<State>) -> Result<(gst::Element, Choice, bool)> {
     let (found, choice, flip) = find(wanted, habits)?;
     log::info!("camera: {} ({}), {choice}", found.name, found.path.display());
     let path = found.path.display().to_string();
@@ -143,29 +241,10 @@ fn start(
     }
     // Some drivers let nobody else stream while a second descriptor is open.
     drop(found);
-
-    let pipe = Pipe::new("camera", &setup.timebase, &setup.inbox, origin);
     plugins::load("video4linux2")?;
     let source = pipe::make("v4l2src", &[])?;
     source.set_property("device", &path);
-    let (counters, outlet) = (Arc::clone(&setup.counters), Arc::clone(outlet));
-    let (inbox, gave) = (setup.inbox.clone(), Arc::clone(gave));
-    let decoder = *setup.decoder.lock().unwrap_or_else(PoisonError::into_inner);
-    chain(&pipe, &source, &choice, wanted, flip, &decoder, move |sample| {
-        counters.captured.fetch_add(1, Ordering::Relaxed);
-        if !gave.swap(true, Ordering::AcqRel) {
-            let _ = inbox.send(Input::Works(origin));
-        }
-        if let Some(buffer) = pipe::timed(sample) {
-            outlet.pour(&buffer);
-        }
-    })?;
-    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    if state.wanted {
-        pipe.play(&setup.inbox, origin);
-        state.pipe = Some(pipe);
-    }
-    Ok(())
+    Ok((source, choice, flip))
 }
 
 /// The camera, its mode, and whether its pictures are still to be mirrored. Its controls are set.
@@ -202,31 +281,18 @@ fn find(wanted: &Camera, habits: &Habits) -> Result<(camera::Camera, Choice, boo
     Ok((found, choice, wanted.mirror && (!flips || refused)))
 }
 
-/// Builds what makes I420 of the wanted size out of what `source` gives.
+/// What makes I420 of the wanted size out of pictures that are not coded, or no longer.
 ///
 /// # Errors
 /// When an element is missing; names it and its package.
-fn chain(
-    pipe: &Pipe,
-    source: &gst::Element,
+fn tail(
     choice: &Choice,
     wanted: &Camera,
     flip: bool,
-    decoder: &codec::Decoder,
     take: impl FnMut(&gst::Sample) + Send + 'static,
-) -> Result<()> {
+) -> Result<Vec<gst::Element>> {
     plugins::load("videoconvertscale")?;
-    let mut elements = vec![source.clone(), pipe::filter(&given(choice))?];
-    match choice.kind {
-        // unverified: no camera here gives H.264 or JPEG. The same elements behind coded test pictures were run by hand
-        // with gst-launch-1.0 (GStreamer 1.22); this code was not.
-        PixelFormat::H264 => {
-            elements.push(plugins::element("videoparsersbad", "h264parse")?);
-            elements.extend(decoder.make(&Fake::default())?.elements);
-        }
-        PixelFormat::Mjpg => elements.push(jpeg_decoder()?),
-        PixelFormat::Nv12 | PixelFormat::Yuyv | PixelFormat::Raw => {}
-    }
+    let mut elements = Vec::new();
     let wish = Rate { frames: wanted.fps, seconds: 1 };
     if choice.rate.is_none_or(|rate| rate.millis() > wish.millis() * 11 / 10) {
         let thin = plugins::element("videorate", "videorate")?;
@@ -260,7 +326,7 @@ fn chain(
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
         .build();
     elements.push(pipe::sink("frames", Some(&size), take).upcast());
-    pipe.chain(&elements.iter().collect::<Vec<_>>()).context("the camera's pictures cannot be converted")
+    Ok(elements)
 }
 
 /// What the camera is asked for.

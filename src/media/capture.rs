@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow};
 use gst::prelude::*;
 
-use super::camera::{Device, Habits};
+use super::camera::{Decodes, Device, Habits};
 use super::mark::Mark;
 use super::outlet::Outlet;
 use super::picture::{Layout, Picture};
@@ -72,7 +72,9 @@ impl Capture {
             CameraSource::Test => {
                 Self::drawn(camera, camera.fps, true, &setup.timebase, &setup.counters, outlet)
             }
-            CameraSource::V4l2 => Device::open(setup, generation, habits, outlet).map(Self::Device),
+            CameraSource::TestH264 | CameraSource::V4l2 => {
+                Device::open(setup, generation, habits, outlet).map(Self::Device)
+            }
         }
     }
 
@@ -92,6 +94,19 @@ impl Capture {
         }
     }
 
+    /// Its decoder, when it gives H.264.
+    #[must_use]
+    pub fn decodes(&self) -> Option<Decodes> {
+        if let Self::Device(device) = self { device.decodes() } else { None }
+    }
+
+    /// Nothing decodes what it gives: it is not asked for that format again.
+    pub fn cannot_be_decoded(&self) {
+        if let Self::Device(device) = self {
+            device.cannot_be_decoded();
+        }
+    }
+
     /// The picture shown in place of a camera that does not work.
     ///
     /// # Errors
@@ -105,7 +120,7 @@ impl Capture {
         Self::drawn(camera, PLACEHOLDER_FPS, false, timebase, counters, outlet)
     }
 
-    fn drawn(
+    pub(super) fn drawn(
         camera: &Camera,
         fps: u32,
         marked: bool,

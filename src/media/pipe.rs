@@ -1,7 +1,7 @@
 //! A small pipeline of the worker: on the common clock, its errors told to the loop, taken down off the loop's thread.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,19 @@ use gst::prelude::*;
 use super::timebase::Timebase;
 use super::worker::{Input, Origin};
 
-/// Pipelines being taken down.
-static FALLING: AtomicUsize = AtomicUsize::new(0);
+/// The names of pipelines that are being taken down.
+static FALLING: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn falling() -> MutexGuard<'static, Vec<String>> {
+    FALLING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn fell(name: &str) {
+    let mut falling = falling();
+    if let Some(at) = falling.iter().position(|other| other == name) {
+        falling.swap_remove(at);
+    }
+}
 
 /// A pipeline; dropping it takes it down on a thread of its own.
 #[derive(Debug)]
@@ -97,8 +108,9 @@ impl Drop for Pipe {
         if let Some(bus) = self.pipeline.bus() {
             bus.unset_sync_handler();
         }
-        FALLING.fetch_add(1, Ordering::SeqCst);
-        let pipeline = self.pipeline.clone();
+        let name = self.pipeline.name().to_string();
+        falling().push(name.clone());
+        let (pipeline, its) = (self.pipeline.clone(), name.clone());
         let taken = thread::Builder::new().name("stop".into()).spawn(move || {
             let since = Instant::now();
             if pipeline.set_state(gst::State::Null).is_err() {
@@ -108,10 +120,10 @@ impl Drop for Pipe {
                 log::warn!("{} took {:?} to stop", pipeline.name(), since.elapsed());
             }
             drop(pipeline);
-            FALLING.fetch_sub(1, Ordering::SeqCst);
+            fell(&its);
         });
         if taken.is_err() {
-            FALLING.fetch_sub(1, Ordering::SeqCst);
+            fell(&name);
         }
     }
 }
@@ -119,8 +131,18 @@ impl Drop for Pipe {
 /// Waits until every pipeline is down, no longer than `limit`; whether they are.
 #[must_use]
 pub fn all_down(limit: Duration) -> bool {
+    until(limit, || falling().is_empty())
+}
+
+/// The same of those with this name.
+#[must_use]
+pub fn down(name: &str, limit: Duration) -> bool {
+    until(limit, || !falling().iter().any(|other| other == name))
+}
+
+fn until(limit: Duration, done: impl Fn() -> bool) -> bool {
     let end = Instant::now() + limit;
-    while FALLING.load(Ordering::SeqCst) > 0 {
+    while !done() {
         if Instant::now() > end {
             return false;
         }
@@ -140,9 +162,16 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
 /// An appsrc that never blocks and leaks its oldest buffer when `depth` are waiting.
 #[must_use]
 pub fn source(name: &str, caps: &gst::Caps, depth: u64) -> gst_app::AppSrc {
+    let source = capless_source(name, depth);
+    source.set_caps(Some(caps));
+    source
+}
+
+/// The same, for what is known of its caps with its first buffer only.
+#[must_use]
+pub fn capless_source(name: &str, depth: u64) -> gst_app::AppSrc {
     gst_app::AppSrc::builder()
         .name(name)
-        .caps(caps)
         .format(gst::Format::Time)
         .is_live(true)
         .do_timestamp(false)

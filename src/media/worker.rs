@@ -101,6 +101,8 @@ struct Worker {
     encoding: Encoding,
     /// How the decoder of each session does.
     decoding: HashMap<SessionId, decoder_watch::Watch>,
+    /// How that of the camera does.
+    camera_decoding: Option<decoder_watch::Watch>,
     /// Pipelines that hang in their decoder for ever.
     left_behind: u32,
     /// A codec hangs and no other can take over: the process is of no use any more.
@@ -164,6 +166,7 @@ impl Worker {
             encoder_generation: 0,
             encoding: Encoding::Again(Instant::now()),
             decoding: HashMap::new(),
+            camera_decoding: None,
             left_behind: 0,
             over: false,
             pictures,
@@ -321,6 +324,7 @@ impl Worker {
                 );
                 self.camera_fails(detail)
             }
+            Origin::Decoding(generation) if self.camera.is(generation) => self.camera_decoder_breaks(detail),
             Origin::Microphone(generation) if self.microphone.is(generation) => {
                 self.microphone.fails(Part::Microphone, detail.to_owned())
             }

@@ -185,7 +185,7 @@ impl Call {
             Some(detail) => Finding::told(Part::Camera, Verdict::Fail, detail),
             None if self.seen.stats.frames_captured > 0 => {
                 let what = match camera.source {
-                    CameraSource::Test => "the test picture".to_owned(),
+                    CameraSource::Test | CameraSource::TestH264 => "the test picture".to_owned(),
                     _ if camera.device.is_empty() => "the first that captures".to_owned(),
                     _ => camera.device.clone(),
                 };

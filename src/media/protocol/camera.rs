@@ -83,6 +83,8 @@ pub enum ControlValue {
 pub enum CameraSource {
     /// A test picture: a running clock and the machine-readable mark.
     Test,
+    /// The same, as a camera that codes H.264 gives it: it has to be decoded first.
+    TestH264,
     /// A V4L2 device.
     V4l2,
 }

@@ -1,4 +1,4 @@
-//! The decoders of the sessions: watched, and left for the next row of the table.
+//! The decoders of the sessions and of the camera: watched, and left for the next row of the table.
 //!
 //! A session whose decoder fails or hangs is lost; `kioskd` answers with one that is ready, which takes the next row. A
 //! pipeline whose decoder never comes back from a frame, or from starting, cannot be taken down: the thread that tries
@@ -8,6 +8,9 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::Worker;
+use super::devices::SEARCH;
+use crate::media::camera::Decodes;
+use crate::media::capture::Capture;
 use crate::media::codec;
 use crate::media::codec::decoder_watch::{Hang, Watch};
 use crate::media::protocol::{Event, Fault, Part, SessionId};
@@ -48,6 +51,13 @@ impl Worker {
     }
 
     fn decoder_hangs(&mut self, session: SessionId, element: &'static str, hang: Hang) -> Vec<Event> {
+        let mut events = self.leave_hanging(element, hang);
+        events.push(Event::Lost { session, reason: format!("its decoder {element} was {hang}") });
+        events
+    }
+
+    /// Lets new sessions use another decoder than the one that hangs, or the next worker, when too much is left behind.
+    fn leave_hanging(&mut self, element: &'static str, hang: Hang) -> Vec<Event> {
         let detail = hang.to_string();
         self.left_behind += u32::from(hang.holds());
         let mut events = Vec::new();
@@ -57,10 +67,54 @@ impl Worker {
             if events.is_empty() && self.left_behind >= LEFT_BEHIND {
                 self.over = true;
                 let (part, element, fault) = (Part::Decoder, element.to_owned(), hang.fault());
-                events.push(Event::Left { part, element, fault, next: None, detail: detail.clone() });
+                events.push(Event::Left { part, element, fault, next: None, detail });
             }
         }
-        events.push(Event::Lost { session, reason: format!("its decoder {element} was {detail}") });
         events
+    }
+
+    /// Looks whether the decoder of the camera's pictures hangs.
+    pub(super) fn check_camera_decoder(&mut self, decodes: &Decodes, now: Instant) -> Vec<Event> {
+        let watch = self.camera_decoding.get_or_insert_with(|| Watch::new(decodes.seen, now));
+        let Some(hang) = watch.look(decodes.seen, now) else { return Vec::new() };
+        let mut events = self.leave_hanging(decodes.element, hang);
+        events.extend(self.camera_is_not_decoded(
+            decodes.element,
+            &format!("{}: {hang}", decodes.element),
+            now,
+        ));
+        events
+    }
+
+    /// A decoder of the camera's pictures has an error.
+    pub(super) fn camera_decoder_breaks(&mut self, detail: &str) -> Vec<Event> {
+        let used = self.camera.open.as_ref().and_then(Capture::decodes).map(|decodes| decodes.element);
+        let element = used.unwrap_or(self.decoders[0].element);
+        let mut events = Vec::new();
+        if element == self.decoders[0].element {
+            events.extend(self.leave_decoder(Fault::Error, detail));
+        }
+        events.extend(self.camera_is_not_decoded(element, detail, Instant::now() + SEARCH));
+        events
+    }
+
+    /// The camera is opened again for another decoder, or for another format when there is none.
+    fn camera_is_not_decoded(&mut self, element: &str, why: &str, again: Instant) -> Vec<Event> {
+        let next = self.decoders[0].element;
+        let camera = self.camera.open.as_ref().map(Capture::title).unwrap_or_default();
+        let then = if next == element {
+            if let Some(camera) = &self.camera.open {
+                camera.cannot_be_decoded();
+            }
+            "there is no other, so another format of the camera is tried".to_owned()
+        } else {
+            format!("{next} is tried next")
+        };
+        self.camera_rests(
+            format!(
+                "the pictures of the camera {camera} are not decoded ({why}); {then}, see [video] decoders"
+            ),
+            again,
+        )
     }
 }

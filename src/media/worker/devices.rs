@@ -14,7 +14,7 @@ const BLIND: Duration = Duration::from_secs(2);
 /// One that is being opened has so long for its first picture.
 const OPENS: Duration = Duration::from_secs(6);
 /// A camera that was unplugged is looked for so often: the picture is to be back within 5 s.
-const SEARCH: Duration = Duration::from_secs(1);
+pub(super) const SEARCH: Duration = Duration::from_secs(1);
 
 impl Worker {
     pub(super) fn capture(&mut self, on: bool) -> Vec<Event> {
@@ -41,6 +41,7 @@ impl Worker {
             Ok(camera) => {
                 self.camera.open = Some(camera);
                 self.camera_gives = false;
+                self.camera_decoding = None;
                 let captured = self.setup.counters.captured.load(Ordering::Relaxed);
                 self.pictures_seen = (captured, Instant::now());
                 Vec::new()
@@ -53,6 +54,11 @@ impl Worker {
         if let Some(camera) = &self.camera.open {
             camera.fails();
         }
+        self.camera_rests(detail, Instant::now() + SEARCH)
+    }
+
+    /// A placeholder takes the camera's place until it is opened `again`.
+    pub(super) fn camera_rests(&mut self, detail: String, again: Instant) -> Vec<Event> {
         let Setup { settings, timebase, counters, .. } = &self.setup;
         if self.standin.is_none() {
             self.standin = Capture::placeholder(&settings.camera, timebase, counters, &self.pictures)
@@ -60,7 +66,7 @@ impl Worker {
                 .ok();
         }
         let events = self.camera.fails(Part::Camera, detail);
-        self.camera.retry = Some(Instant::now() + SEARCH);
+        self.camera.retry = Some(again);
         events
     }
 
@@ -103,10 +109,16 @@ impl Worker {
     pub(super) fn check_devices(&mut self, now: Instant) -> Vec<Event> {
         let mut events = Vec::new();
         if self.capturing {
+            let decodes = self.camera.open.as_ref().and_then(Capture::decodes);
+            if let Some(decodes) = &decodes {
+                events.extend(self.check_camera_decoder(decodes, now));
+            }
             let captured = self.setup.counters.captured.load(Ordering::Relaxed);
+            // A camera that codes gives frames; pictures are for its decoder to give.
+            let given = decodes.map_or(captured, |decodes| captured + decodes.coded);
             let patience = if self.camera_gives { BLIND } else { OPENS };
-            if captured != self.pictures_seen.0 {
-                self.pictures_seen = (captured, now);
+            if given != self.pictures_seen.0 {
+                self.pictures_seen = (given, now);
                 self.camera_gives = true;
             } else if let Some(camera) = &self.camera.open
                 && now - self.pictures_seen.1 > patience

@@ -8,6 +8,8 @@ use crate::media::protocol::{Command, Event, SessionId};
 pub enum Origin {
     /// The camera.
     Camera(u32),
+    /// The decoder of a camera that gives H.264.
+    Decoding(u32),
     /// The microphone.
     Microphone(u32),
     /// The speaker.
