@@ -12,6 +12,8 @@
 //!   or by a later run of the server: numbering starts at the clock.
 
 mod audience;
+mod denied;
+mod limits;
 mod output;
 mod room;
 #[cfg(test)]
@@ -20,10 +22,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::room::wire::{ImEvent, Kind, Sender, code};
+use crate::room::wire::{ImEvent, Kind, Sender};
 use crate::service::clock::Now;
 
 pub use audience::Listener;
+pub use denied::Denied;
+pub use limits::Limits;
 pub use output::Output;
 pub use room::{Entrant, Member, Room};
 
@@ -55,95 +59,6 @@ impl RoomName {
 impl std::fmt::Display for RoomName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.kind.as_str(), self.id)
-    }
-}
-
-/// What an operator may set, `[rooms]` in roomservice.toml.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Seats of a multi_room.
-    pub multi_seats: usize,
-    /// Seats of a live_room.
-    pub live_seats: usize,
-    /// How long a member may be silent.
-    pub heartbeat: Duration,
-    /// Whether a double_room or multi_room ends when its creator leaves. A live_room always does.
-    pub creator_can_destroy: bool,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { multi_seats: 4, live_seats: 4, heartbeat: Duration::from_secs(20), creator_can_destroy: false }
-    }
-}
-
-impl Limits {
-    /// How many members fit into a room.
-    #[must_use]
-    pub fn seats(&self, kind: Kind) -> usize {
-        match kind {
-            Kind::DoubleRoom => 2,
-            Kind::MultiRoom => self.multi_seats,
-            Kind::LiveRoom => self.live_seats,
-        }
-    }
-
-    fn ends_with_creator(&self, kind: Kind) -> bool {
-        kind == Kind::LiveRoom || self.creator_can_destroy
-    }
-
-    /// How often to sweep: every 5 s as the originals do (section 4.5), oftener for a short heartbeat.
-    #[must_use]
-    pub fn sweep_every(&self) -> Duration {
-        (self.heartbeat / 4).clamp(Duration::from_millis(50), Duration::from_secs(5))
-    }
-}
-
-/// Why a request about a room is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
-    /// There is no such room, or nobody has entered it yet.
-    #[error("the room does not exist")]
-    NoRoom,
-    /// Only the creator may do this.
-    #[error("only the room's creator may destroy it")]
-    NotTheCreator,
-    /// The caller is not in the room.
-    #[error("not a member of this room")]
-    NotAMember,
-    /// The name is taken.
-    #[error("the room already exists")]
-    RoomExists,
-    /// All seats are taken.
-    #[error("the room is full")]
-    RoomFull,
-    /// All places for listeners are taken.
-    #[error("the audience list is full")]
-    AudienceFull,
-    /// `roomInfo` exceeds [`ROOM_INFO_LIMIT`].
-    #[error("roomInfo is longer than 1024 bytes")]
-    RoomInfoTooLong,
-    /// The server, or this user, has as many rooms as it may have.
-    #[error("too many rooms")]
-    TooManyRooms,
-    /// The room has as many counters as it may have, or the message is too long to pass on.
-    #[error("too large")]
-    TooLarge,
-}
-
-impl Denied {
-    /// The code of section 2.
-    #[must_use]
-    pub fn code(self) -> i32 {
-        match self {
-            Self::NoRoom | Self::NotTheCreator => code::NO_ROOM,
-            Self::NotAMember => code::NOT_A_MEMBER,
-            Self::RoomExists => code::ROOM_EXISTS,
-            Self::RoomFull => code::ROOM_FULL,
-            Self::AudienceFull | Self::TooLarge => code::BAD_REQUEST,
-            Self::RoomInfoTooLong => code::ROOM_INFO_TOO_LONG,
-            Self::TooManyRooms => code::TOO_MANY,
-        }
     }
 }
 
