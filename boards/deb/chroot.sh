@@ -33,7 +33,6 @@ if [ -d "$chroot" ]; then
 fi
 
 new=$chroot.new
-rm -rf --one-file-system "$new"
 mirror=${RTCROOM_MIRROR:-http://deb.debian.org/debian}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 both=amd64
@@ -41,15 +40,24 @@ both=amd64
 say "making a chroot of Debian $suite for amd64 and $arch: 3 to 5 minutes, 300 MB to fetch"
 begin=$SECONDS
 # No manual pages and translations; no waiting for the disk: a chroot that is cut short is made anew.
-mmdebstrap --variant=apt --mode=root --architectures="$both" --skip=check/qemu,cleanup/apt \
-    --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
-    --dpkgopt='force-unsafe-io' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-    --include="$(IFS=,; echo "${tools[*]},${libraries[*]}")" \
-    "$suite" "$new" - >&2 <<SOURCES || { say "the chroot could not be made; is $mirror reachable? (RTCROOM_MIRROR is another)"; exit 1; }
+make() {
+    rm -rf --one-file-system "$new"
+    mmdebstrap --variant=apt --mode=root --architectures="$both" --skip=check/qemu,cleanup/apt \
+        --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
+        --dpkgopt='force-unsafe-io' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --include="$(IFS=,; echo "${tools[*]},${libraries[*]}")" "$suite" "$new" - >&2 <<SOURCES
 deb [signed-by=$keyring] $mirror $suite main
 deb [signed-by=$keyring] $mirror $suite-updates main
 deb [signed-by=$keyring] ${mirror%/debian}/debian-security $suite-security main
 SOURCES
+}
+# A mirror that is being brought up to date has lists and packages of two days for a while.
+for pause in 30 90 0; do
+    make && break
+    [ $pause != 0 ] || { say "the chroot could not be made; is $mirror reachable and up to date? (RTCROOM_MIRROR is another)"; exit 1; }
+    say "once more in $pause s"
+    sleep $pause
+done
 chroot "$new" sh -ec "mkdir /tmp/debs; cd /tmp/debs; apt-get download -q ${unpacked[*]}; for deb in *.deb; do dpkg-deb -x \$deb /; done; rm -r /tmp/debs; apt-get clean" >&2
 chroot "$new" dpkg-query -W >"$new/made"
 mkdir -p "$new/src" "$new/cargo" "$new/target" "$new/out"
