@@ -4,7 +4,7 @@
 //! v4l2src ─► [h264parse ═► decoder] or [jpegdec] ─► [videorate] ─► [videocrop] ─► videoconvertscale ─► [videoflip] ─► I420
 //! ```
 //! H.264 that a camera codes is decoded and coded again: it knows no congestion control, and gives no key frame when
-//! one is asked for. Its decoder is in a pipeline of its own, which begins at the double arrow: [`decoding`].
+//! one is asked for. Its decoder is in a pipeline of its own, which begins at the double arrow: `decoding.rs`.
 //!
 //! Run on vivid's raw pictures (tests/board/); unverified on any real camera.
 //!
