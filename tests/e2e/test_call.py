@@ -8,6 +8,8 @@ from service import A_CALL, NOTHING
 from wait import until
 
 CALLS = 20
+# Chromium keeps up to six idle connections to a server (net/socket/client_socket_pool_manager.cc, g_max_sockets_per_group).
+POOL = 6
 MOVING = ("frames_captured", "frames_encoded", "frames_sent")
 
 
@@ -114,7 +116,8 @@ def test_twenty_calls_leave_no_descriptor_thread_or_worker(kiosk, clerk, service
     assert after["sockets"] == before["sockets"] == 2
     for program in ("kioskd", "roomservice", "worker"):
         for what, count in after[program].items():
-            assert count <= before[program][what] + 1, f"{program} has {count} {what}, {before[program][what]} before"
+            spare = POOL if (program, what) == ("roomservice", "fds") else 1
+            assert count <= before[program][what] + spare, f"{program} has {count} {what}, {before[program][what]} before"
 
 
 def until_nothing_is_in_use(service):
