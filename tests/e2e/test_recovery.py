@@ -4,6 +4,7 @@ import os
 import signal
 
 from both_ends import until_both_flow
+from service import Account
 from wait import until
 
 
@@ -101,6 +102,15 @@ def test_a_clerk_who_answers_while_roomservice_is_away_is_told_and_can_answer_ag
     until("the page to say why there is no call", lambda: clerk.screen == "lobby" and "does not answer" in clerk.notice, 10, clerk)
     service.start()
     until("the kiosk to be back in its room", lambda: service.in_use()["members"] == 1, 40, kiosk, service)
+    answer(kiosk, clerk)
+
+
+def test_a_clerk_who_vanishes_before_sending_anything_leaves_the_customer_waiting_for_another(kiosk, clerk, service):
+    wait_for_clerk(kiosk, clerk)
+    seated, _ = Account(service, "clerk-gone").login().take_seat(kiosk.room)
+    assert seated["code"] == 0, seated
+    kiosk.until_state("in_call")
+    kiosk.until_state("waiting", 40)  # RoomService misses a member after 20 s, and looks every 5 s
     answer(kiosk, clerk)
 
 
