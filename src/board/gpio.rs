@@ -266,7 +266,8 @@ fn moment(timestamp_ns: u64) -> Instant {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is valid for the call, and this clock always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    let monotonic = Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0));
+    let monotonic =
+        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0));
     let ago = monotonic.saturating_sub(Duration::from_nanos(timestamp_ns));
     now.checked_sub(ago).unwrap_or(now)
 }

@@ -39,7 +39,7 @@ fn uptime() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is valid for the call, and this clock always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    time.tv_sec.unsigned_abs()
+    u64::try_from(time.tv_sec).unwrap_or(0)
 }
 
 /// The note.
