@@ -155,7 +155,7 @@ fn may_reboot() -> Result<()> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is valid for the call, and this clock always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    let uptime = Duration::from_secs(time.tv_sec.unsigned_abs());
+    let uptime = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
     if reboot::may(uptime) {
         println!("the kiosk asks for it and the board has been up for {} minutes", uptime.as_secs() / 60);
         return Ok(());
