@@ -15,7 +15,7 @@ DEPENDS = "alsa-lib clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-bad 
 # Where the sources are is for the integrator to say, here or with externalsrc: see the layer's README.md.
 RTCROOM_KIOSK_GIT ?= "git://example.invalid/rtcroom-kiosk;protocol=https;branch=main"
 SRC_URI = "${RTCROOM_KIOSK_GIT}"
-SRCREV = "fb996716f0f253871e8dfca7f5ebd67e88d35088"
+SRCREV = "c18a3d9be8982f4d669c804453925f1860a059f5"
 
 inherit cargo cargo-update-recipe-crates features_check pkgconfig systemd useradd
 
