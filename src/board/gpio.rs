@@ -15,6 +15,7 @@ use gpiocdev_uapi::{Errno, Error as UapiError};
 use super::fault::Fault;
 use super::fitting::Follows;
 use super::line::{Id, Line, Pull};
+use crate::media::timebase::monotonic_ns;
 
 /// Where a line is.
 #[derive(Clone, Debug)]
@@ -263,11 +264,6 @@ fn errno(error: &Error) -> Option<i32> {
 /// The moment the kernel means: its time stamps are CLOCK_MONOTONIC unless asked otherwise, and so is [`Instant`].
 fn moment(timestamp_ns: u64) -> Instant {
     let now = Instant::now();
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is valid for the call, and this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    let monotonic =
-        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0));
-    let ago = monotonic.saturating_sub(Duration::from_nanos(timestamp_ns));
+    let ago = Duration::from_nanos(monotonic_ns().saturating_sub(timestamp_ns));
     now.checked_sub(ago).unwrap_or(now)
 }

@@ -10,6 +10,7 @@ use super::front::Front;
 use super::words::{self, End};
 use super::{State, call};
 use crate::media::protocol::{Fault, Part, Screen, Stats};
+use crate::media::timebase::monotonic_ms;
 
 /// CLOCK_MONOTONIC beside the clock of the program, to say times that other processes understand.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +23,7 @@ impl Anchor {
     /// Reads both clocks.
     #[must_use]
     pub fn now() -> Self {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the pointer is valid for the call, and this clock always exists.
-        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-        let monotonic =
-            Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0));
-        Self { instant: Instant::now(), monotonic_ms: millis(monotonic) }
+        Self { instant: Instant::now(), monotonic_ms: monotonic_ms() }
     }
 
     fn ms(self, at: Instant) -> u64 {
