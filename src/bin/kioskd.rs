@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Parser as _;
@@ -152,10 +151,7 @@ fn metrics(dir: &Path) -> Result<()> {
 }
 
 fn may_reboot() -> Result<()> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is valid for the call, and this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    let uptime = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+    let uptime = reboot::uptime();
     if reboot::may(uptime) {
         println!("the kiosk asks for it and the board has been up for {} minutes", uptime.as_secs() / 60);
         return Ok(());

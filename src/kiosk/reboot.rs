@@ -15,6 +15,15 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// A board that was up for less is not rebooted: at most once an hour, whatever the clock says.
 pub const UPTIME: Duration = Duration::from_secs(3600);
 
+/// How long the board has been up.
+#[must_use]
+pub fn uptime() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid for the call, and this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0))
+}
+
 /// Whether a board that has been up for `uptime` may be rebooted.
 #[must_use]
 pub fn may(uptime: Duration) -> bool {

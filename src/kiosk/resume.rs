@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::reboot::uptime;
+
 /// The note's name.
 const NOTE: &str = "in-call";
 /// The other side waits this long for us (`alone_secs` is 30 by default), and the seat is kept for 20 s.
@@ -34,14 +36,6 @@ fn resume(said: Said, uptime: u64) -> Option<u32> {
     (fresh && said.resumed < MOST).then_some(said.resumed + 1)
 }
 
-/// Seconds since the board was started.
-fn uptime() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is valid for the call, and this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    u64::try_from(time.tv_sec).unwrap_or(0)
-}
-
 /// The note.
 #[derive(Debug)]
 pub(crate) struct Note {
@@ -56,14 +50,14 @@ impl Note {
     pub(crate) fn find(dir: &Path) -> (Self, bool) {
         let path = dir.join(NOTE);
         let said = std::fs::read_to_string(&path).ok().filter(|text| text.len() < 64);
-        let resumed = said.and_then(|text| resume(parse(&text)?, uptime()));
+        let resumed = said.and_then(|text| resume(parse(&text)?, uptime().as_secs()));
         let _ = std::fs::remove_file(&path);
         (Self { path, resumed: resumed.unwrap_or(0), written: None }, resumed.is_some())
     }
 
     /// Keeps the note as it should be; every ten seconds of a call it is touched.
     pub(crate) fn keep(&mut self, in_call: bool) {
-        let now = uptime();
+        let now = uptime().as_secs();
         if !in_call {
             if self.written.take().is_some() {
                 let _ = std::fs::remove_file(&self.path);
