@@ -12,11 +12,12 @@
 # The last lines name the files made. All is built in a clean chroot that lies below /var/cache/rtcroom-kiosk/cross
 # (RTCROOM_CROSS_CACHE), as do crates and objects: 4 GB for an architecture, and to be deleted at will.
 # The same commit gives the same bytes: times are SOURCE_DATE_EPOCH, or else those of the commit.
-# http_proxy, https_proxy and the machine's certificates are used; RTCROOM_MIRROR is another mirror of Debian.
+# http_proxy, https_proxy and the machine's certificates are used; RTCROOM_MIRROR is another mirror of Debian, and
+# RTCROOM_KEYRING the file of its public keys where it signs by itself.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
-usage() { sed -n '2,16s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,17s/^# \{0,1\}//p' "$0"; }
 say() { echo "cross: $*" >&2; }
 stop() { say "$*"; exit 1; }
 

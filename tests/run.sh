@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs everything; about 55 minutes on two cores, from a cold machine.
+# Installs what the tests need and runs everything; about 45 minutes on two cores, from a cold machine.
 #   tests/run.sh                 these stages: style deny features yocto units once browser cross board
 #   tests/run.sh STAGE...        only these
 #   tests/run.sh --all [STAGE..] also what takes long: 200 calls in a row, every fault of the virtual board, and the stages
 #                                packages reproducible trixie
-# A stage that fails does not stop the others. RTCROOM_BESIDE=yes makes the packages for arm64 and the virtual board's disk
-# in the time that the other stages leave: ten minutes less, but tests in real time then share the machine.
+# A stage that fails does not stop the others.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here" || exit 1
@@ -40,7 +39,7 @@ style() {
 deny() {
     local tools=$target/tools
     if ! "$cargo" deny --version >/dev/null 2>&1 && [ ! -x "$tools/bin/cargo-deny" ]; then
-        "$cargo" install --quiet --debug --locked --root "$tools" cargo-deny || return 1
+        CARGO_PROFILE_DEV_DEBUG=0 "$cargo" install --quiet --debug --locked --root "$tools" cargo-deny || return 1
     fi
     PATH="$tools/bin:$PATH" "$cargo" deny --all-features check licenses bans sources || return 1
     # cargo-deny passes over a library that is also a C dynamic library, as gst-plugin-rtp is.
@@ -95,23 +94,27 @@ browser() {
     python && "$venv/bin/pytest" -q -ra --durations=10 tests/e2e
 }
 
-beside= arm64_made=
-meanwhile() { # begins with the packages for arm64 and the board's disk
+ahead=()
+begin_ahead() { # the chroot and the virtual board's disk, which leave a core and the network idle: beside compiling, never beside a test
     boards/setup.sh cross board >/dev/null || return 1
     mkdir -p "$target"
-    # A session of its own, or else the kernel's autogroup would give it as much as all tests together; sched(7).
-    setsid bash -c 'echo 19 >/proc/self/autogroup; renice -n 19 $$ >/dev/null; boards/cross.sh arm64 && tests/board/image.sh' >"$target/arm64.log" 2>&1 &
-    beside=$!
-    trap '[ -z "$beside" ] || kill -- -"$beside" 2>/dev/null' EXIT
+    boards/cross.sh arm64 --chroot-only >"$target/chroot.log" 2>&1 &
+    ahead+=($!)
+    tests/board/image.sh >"$target/image.log" 2>&1 &
+    ahead+=($!)
 }
 
-made() { # waits for them, or makes them now
-    if [ -n "$beside" ]; then
-        wait "$beside"
-        arm64_made=$? beside=
-        grep -E '^(cross|image|root):.* s(,|$)' "$target/arm64.log"
-        [ "$arm64_made" = 0 ] || tail -n 60 "$target/arm64.log"
-    elif [ -z "$arm64_made" ]; then
+end_ahead() {
+    [ ${#ahead[@]} -gt 0 ] || return 0
+    echo "=== waiting for the chroot and the virtual board's disk"
+    # What went wrong is done again by the stage that needs it.
+    wait "${ahead[@]}"
+    ahead=()
+}
+
+arm64_made=
+made() { # the packages for arm64 and the virtual board's disk; once for both stages
+    if [ -z "$arm64_made" ]; then
         boards/setup.sh cross board >/dev/null && boards/cross.sh arm64 && tests/board/image.sh
         arm64_made=$?
     fi
@@ -140,19 +143,21 @@ packages() { # the other architectures; installed, upgraded, removed and purged 
 
 reproducible() { tests/packages/reproducible.sh arm64; }
 
-trixie() { tests/packages/trixie.sh; }
+trixie() { tests/packages/fresh.sh trixie; }
 
-case "${RTCROOM_BESIDE:-no} ${stages[*]} " in
-    yes*" cross "* | yes*" board "*) meanwhile || exit 1 ;;
-esac
+case " ${stages[*]} " in *" cross "* | *" board "*) begin_ahead || exit 1 ;; esac
 
-# One build serves all: tests, simulator and browser use the release profile.
-"$cargo" build --release --locked --bins || exit 1
+# One build serves all: tests, simulator and browser use the release profile. With the tests at once, for their crates ask
+# some of the programs' for more features, and those and the programs would be built again.
+with=
+case " ${stages[*]} " in *" units "*) with=--tests ;; esac
+"$cargo" build --release --locked --bins $with || { end_ahead; exit 1; }
 
 failed=0
 summary=
 for stage in "${stages[@]}"; do
     case " ${usual[*]} ${longer[*]} " in *" $stage "*) ;; *) echo "no stage '$stage'"; exit 2 ;; esac
+    case $stage in style | deny | features | yocto) ;; *) end_ahead ;; esac
     echo "=== $stage"
     begin=$SECONDS
     if "$stage"; then outcome=passed; else outcome=FAILED; failed=1; fi

@@ -27,7 +27,8 @@ if [ "$sum" != "$(cat /target/built-from 2>/dev/null)" ]; then
     rm -f /target/built-from
     cargo clean --locked --release --target "$rust" -p rtcroom-kiosk
 fi
-cargo build --release --locked --bins --target "$rust"
+# Debian's compiler allocates by the C library; with jemalloc, as upstream's has it, it takes an eighth less time.
+LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2 cargo build --release --locked --bins --target "$rust"
 echo "$sum" >/target/built-from
 
 install -d /out/bin

@@ -71,7 +71,7 @@ mod tests {
 
     async fn gate() -> OfficeGate {
         let listen = "127.0.0.1:0".parse().unwrap();
-        let relay = Relay::start(RelayConfig { listen, advertise: vec![listen.ip()] }).await.unwrap();
+        let relay = Relay::start(RelayConfig { listen, advertise: vec![listen.ip()] }).unwrap();
         let addresses = Addresses::new(None, false, String::new()).unwrap();
         OfficeGate(Arc::new(Office::new(Config::dev().unwrap(), addresses, relay, Now::read())))
     }

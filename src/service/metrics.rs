@@ -93,7 +93,7 @@ mod tests {
     async fn only_this_machine_gets_an_answer() {
         let addresses = Addresses::new(None, false, "127.0.0.1:80".into()).unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
-        let relay = Relay::start(RelayConfig { listen, advertise: Vec::new() }).await.unwrap();
+        let relay = Relay::start(RelayConfig { listen, advertise: Vec::new() }).unwrap();
         let office = Office::new(Config::dev().unwrap(), addresses, relay.clone(), Now::read());
         let router = routes::router(Arc::new(office), relay);
         for (peer, header, status) in [

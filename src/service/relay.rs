@@ -85,7 +85,7 @@ struct Inner {
 
 impl Relay {
     /// Binds the UDP port and starts the relay's thread.
-    pub async fn start(config: RelayConfig) -> io::Result<Self> {
+    pub fn start(config: RelayConfig) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind(config.listen)?;
         socket.set_nonblocking(true)?;
         let local = socket.local_addr()?;

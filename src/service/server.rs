@@ -196,7 +196,7 @@ async fn listen(config: &Config) -> Result<(TcpListener, SocketAddr, Relay), Sta
         let listener = TcpListener::bind(config.listen).await.map_err(tcp)?;
         let address = listener.local_addr().map_err(tcp)?;
         let media = config.relay.listen.unwrap_or(address);
-        match Relay::start(RelayConfig { listen: media, advertise: config.relay.advertise.clone() }).await {
+        match Relay::start(RelayConfig { listen: media, advertise: config.relay.advertise.clone() }) {
             Ok(relay) => return Ok((listener, address, relay)),
             // Somebody else has the UDP port of this number; another number will do.
             Err(e) if e.kind() == io::ErrorKind::AddrInUse && config.listen.port() == 0 && tries_left > 0 => {

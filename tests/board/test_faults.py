@@ -159,6 +159,7 @@ def test_a_stuck_button_is_reported_and_ignored(kiosk):
 
 
 @pytest.mark.virtual
+@pytest.mark.long
 def test_fifty_presses_in_five_seconds_leave_a_kiosk_that_works(kiosk, clerk, figures):
     pid, before = kiosk.pid, kiosk.status
     kiosk.board.press_often(50, 0.1)

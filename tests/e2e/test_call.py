@@ -7,7 +7,7 @@ from program import descendants, resources, settled
 from service import A_CALL, NOTHING
 from wait import until
 
-CALLS = 20
+CALLS = 10
 # Chromium keeps up to six idle connections to a server (net/socket/client_socket_pool_manager.cc, g_max_sockets_per_group).
 POOL = 6
 MOVING = ("frames_captured", "frames_encoded", "frames_sent")
@@ -79,7 +79,7 @@ def test_after_a_call_nothing_is_captured_or_sent_any_more(call, service):
     stays_quiet(kiosk, service)
 
 
-def test_twenty_calls_leave_no_descriptor_thread_or_worker(kiosk, clerk, service):
+def test_ten_calls_leave_no_descriptor_thread_or_worker(kiosk, clerk, service):
     def one_call():
         kiosk.press()
         kiosk.until_state("waiting")

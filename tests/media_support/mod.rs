@@ -49,7 +49,7 @@ impl Server {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (address, relay) = runtime.block_on(async {
             let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let relay = Relay::start(RelayConfig { listen, advertise: Vec::new() }).await.unwrap();
+            let relay = Relay::start(RelayConfig { listen, advertise: Vec::new() }).unwrap();
             let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
             let address = listener.local_addr().unwrap();
             let app = routes(relay.clone(), Arc::new(Open));

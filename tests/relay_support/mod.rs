@@ -63,7 +63,7 @@ impl Server {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let config = RelayConfig { listen: listen.parse().unwrap(), advertise: vec![] };
         let (relay, http) = runtime.block_on(async {
-            let relay = Relay::start(config).await.unwrap();
+            let relay = Relay::start(config).unwrap();
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let http = listener.local_addr().unwrap();
             let app = routes(relay.clone(), Arc::new(OpenGate)).merge(others);

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# boards/simulator.sh --once in a Debian 13 with nothing installed: its compiler, its GStreamer 1.26.
-#   trixie.sh        builds there
-#   trixie.sh DIR    with programs built for Debian 12, as the packages have them
+# boards/simulator.sh --once in a Debian with nothing installed: its compiler, its GStreamer (1.22 in Debian 12, 1.26 in 13).
+#   fresh.sh bookworm|trixie        builds there
+#   fresh.sh bookworm|trixie DIR    with programs built elsewhere, as the packages have them
 set -euo pipefail
 
+suite=${1:?bookworm or trixie}
+shift
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cache=${RTCROOM_CROSS_CACHE:-/var/cache/rtcroom-kiosk/cross}
-objects=$cache/target-simulator-trixie
+objects=$cache/target-simulator-$suite
 mkdir -p "$cache/cargo" "$objects"
 binds=("$here:/tree" "$cache/cargo:/cargo" "$objects:/objects")
 # The packages that `boards/setup.sh build run` would install, by itself when it builds.
@@ -18,6 +20,6 @@ if [ $# -gt 0 ]; then
 else
     prepare=true
 fi
-"$here/tests/packages/throwaway.sh" trixie "${binds[@]}" -- \
+"$here/tests/packages/throwaway.sh" "$suite" "${binds[@]}" -- \
     sh -c "cd /tree && export CARGO_HOME=/cargo CARGO_TARGET_DIR=/objects && $prepare && $run" |
     tee /dev/stderr | tail -n 1 | grep -q '"ok":true'
