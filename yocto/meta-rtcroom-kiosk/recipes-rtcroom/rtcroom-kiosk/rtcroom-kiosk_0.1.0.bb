@@ -15,7 +15,7 @@ DEPENDS = "alsa-lib clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-bad 
 # Where the sources are is for the integrator to say, here or with externalsrc: see the layer's README.md.
 RTCROOM_KIOSK_GIT ?= "git://example.invalid/rtcroom-kiosk;protocol=https;branch=main"
 SRC_URI = "${RTCROOM_KIOSK_GIT}"
-SRCREV = "f3a75fdc926fc860b24f8306a3092f8c7ffd0c69"
+SRCREV = "516258939bf15fb8d58e123569807a7ac7097b96"
 
 inherit cargo cargo-update-recipe-crates features_check pkgconfig systemd useradd
 
