@@ -100,7 +100,7 @@ begin_beside() { # the packages for arm64 and the virtual board's disk, with wha
     mkdir -p "$target"
     # Of the idle class, and in a session of its own, whose share of the processor is the least (sched(7)): the tests wait
     # more than they compute, and the moment one wants a core it has it.
-    setsid chrt --idle 0 ionice -c 3 bash -c 'echo 19 >/proc/self/autogroup
+    setsid chrt --idle 0 ionice -c 3 bash -c '{ echo 19 >/proc/self/autogroup; } 2>/dev/null
         tests/board/image.sh & boards/cross.sh arm64; made=$?; wait $! && exit $made' >"$target/beside.log" 2>&1 &
     beside=$!
     trap '[ -z "$beside" ] || kill -- -"$beside" 2>/dev/null' EXIT
@@ -109,8 +109,8 @@ begin_beside() { # the packages for arm64 and the virtual board's disk, with wha
 arm64_made=
 made() { # waits for them, or makes them now; once for both stages
     if [ -n "$beside" ]; then
-        # With nothing else to do, it may have the machine.
-        echo 0 >"/proc/$beside/autogroup"
+        # If it still runs: it may have the machine now.
+        { echo 0 >"/proc/$beside/autogroup"; } 2>/dev/null
         wait "$beside"
         arm64_made=$? beside=
         grep -E '^(cross|image|root):.* s(,|$)' "$target/beside.log"

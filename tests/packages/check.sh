@@ -12,9 +12,9 @@ bad() { echo "packages: $*"; wrong=1; }
 resolves() { # resolves SUITE ARCH DEB...: apt finds all that they depend on, on a machine where nothing is installed
     local suite=$1 arch=$2 apt=$work/apt-$1-$2 mirror=${RTCROOM_MIRROR:-http://deb.debian.org/debian} plan
     shift 2
-    mkdir -p "$apt"/{lists/partial,archives/partial,preferences.d}
+    mkdir -p "$apt"/{lists/partial,archives/partial,preferences.d,apt.conf.d}
     : >"$apt/status"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$apt/sources.list"
+    echo "deb [signed-by=${RTCROOM_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}] $mirror $suite main" >"$apt/sources.list"
     cat >"$apt/apt.conf" <<CONF
 APT::Architecture "$arch"; APT::Architectures { "$arch"; };
 Dir::State "$apt"; Dir::State::status "$apt/status"; Dir::Cache "$apt"; Dir::Etc "$apt"; Dir::Etc::sourceparts "/dev/null";

@@ -8,6 +8,7 @@ suite=$1
 shift
 cache=${RTCROOM_CROSS_CACHE:-/var/cache/rtcroom-kiosk/cross}
 mirror=${RTCROOM_MIRROR:-http://deb.debian.org/debian}
+keyring=${RTCROOM_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
 packages=systemd,udev,ca-certificates${PACKAGES:+,$PACKAGES}
 base=$cache/test-$suite-$(sha256sum <<<"$suite $packages" | cut -c 1-12)
 if [ -z "${THROWAWAY_INSIDE:-}" ]; then
@@ -17,10 +18,11 @@ if [ -z "${THROWAWAY_INSIDE:-}" ]; then
         rm -rf --one-file-system "$base.new"
         mmdebstrap --variant=apt --mode=root --skip=check/qemu,cleanup/apt --aptopt='APT::Install-Recommends "false"' \
             --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io --include="$packages" "$suite" "$base.new" - >&2 <<SOURCES
-deb $mirror $suite main
-deb $mirror $suite-updates main
-deb ${mirror%/debian}/debian-security $suite-security main
+deb [signed-by=$keyring] $mirror $suite main
+deb [signed-by=$keyring] $mirror $suite-updates main
+deb [signed-by=$keyring] ${mirror%/debian}/debian-security $suite-security main
 SOURCES
+        install -D -m 644 "$keyring" "$base.new$keyring"
         mv "$base.new" "$base"
     fi
     THROWAWAY_INSIDE=1 exec unshare --mount --propagation private "$0" "$suite" "$@"
