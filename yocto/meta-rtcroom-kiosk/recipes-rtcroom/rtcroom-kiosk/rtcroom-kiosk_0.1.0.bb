@@ -15,7 +15,7 @@ DEPENDS = "alsa-lib clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-bad 
 # Where the sources are is for the integrator to say, here or with externalsrc: see the layer's README.md.
 RTCROOM_KIOSK_GIT ?= "git://example.invalid/rtcroom-kiosk;protocol=https;branch=main"
 SRC_URI = "${RTCROOM_KIOSK_GIT}"
-SRCREV = "7d35a9906ec27579c8852b6825cd0ede75b3de35"
+SRCREV = "ec3d623928fe13ec32c2369ad14bc2c8a49f9ffa"
 
 inherit cargo cargo-update-recipe-crates features_check pkgconfig systemd useradd
 
