@@ -15,7 +15,7 @@ DEPENDS = "alsa-lib clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-bad 
 # Where the sources are is for the integrator to say, here or with externalsrc: see the layer's README.md.
 RTCROOM_KIOSK_GIT ?= "git://example.invalid/rtcroom-kiosk;protocol=https;branch=main"
 SRC_URI = "${RTCROOM_KIOSK_GIT}"
-SRCREV = "ec3d623928fe13ec32c2369ad14bc2c8a49f9ffa"
+SRCREV = "8764dabb684911652fe7c6a8b5fbc3f83e19f7c8"
 
 inherit cargo cargo-update-recipe-crates features_check pkgconfig systemd useradd
 
