@@ -8,7 +8,7 @@ use gst_video::prelude::*;
 use super::layout::{self, Layout, Rect};
 use super::text::{self, Shape, Style};
 use super::{Picture, Scene};
-use crate::media::protocol::View;
+use crate::media::protocol::{SessionId, View};
 
 /// The fourth byte of a pixel. Nobody is to look at it, but some take BGRx for BGRA: all that is drawn is opaque.
 const OPAQUE: u32 = 0xff00_0000;
@@ -22,6 +22,14 @@ const PALE: u32 = 0xb9_c7da;
 const AMBER: u32 = 0xff_d166;
 const GREEN: u32 = 0x2e_c27e;
 const NOTE: u32 = 0x14_213d;
+
+/// The preview's converter; the members' are told apart by [`member`].
+const PREVIEW: u64 = 0;
+
+/// By what a member's converter is known.
+fn member(id: SessionId) -> u64 {
+    u64::from(id) + 1
+}
 
 /// An opaque picture, BGRx, without padding.
 #[derive(Clone, Debug)]
@@ -103,11 +111,11 @@ impl Canvas {
         }
         if scene.words.view == View::InCall {
             for (place, (id, picture, _)) in self.layout.members.clone().into_iter().zip(&scene.members) {
-                self.picture(u64::from(*id) + 1, picture, place, &mut sheet, false);
+                self.picture(member(*id), picture, place, &mut sheet, false);
             }
         }
         if let (Some((place, framed)), Some(preview)) = (self.layout.preview, &scene.preview) {
-            self.picture(0, preview, place, &mut sheet, framed);
+            self.picture(PREVIEW, preview, place, &mut sheet, framed);
         }
         for (x, y, panel) in &self.over {
             sheet.blit(*x, *y, panel);
@@ -134,6 +142,9 @@ impl Canvas {
         self.version += 1;
         self.layout = layout::divide(self.width, self.height, view, scene.members.len());
         self.base = background(self.width, self.height, view);
+        // A member that comes back has another number.
+        self.converters
+            .retain(|key, _| *key == PREVIEW || scene.members.iter().any(|(id, ..)| *key == member(*id)));
         self.over.clear();
         self.words(scene);
         if view == View::InCall {
@@ -455,5 +466,25 @@ mod tests {
             assert!(data.chunks(4).all(|pixel| pixel[3] == 255), "{view:?}");
             assert!(data.chunks(4).any(|pixel| pixel[0] > 200), "{view:?} has words");
         }
+    }
+
+    #[test]
+    fn what_was_made_for_a_member_goes_with_it() {
+        gst::init().expect("GStreamer");
+        let (width, height) = (320, 240);
+        let mut canvas = Canvas::new(width, height);
+        let info =
+            gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, 160, 120).build().expect("info");
+        let buffer = gst::Buffer::from_slice(vec![128; info.size()]);
+        let picture = Picture { buffer, info, mirrored: false };
+        let words = Screen { view: View::InCall, headline: String::new(), detail: String::new() };
+        for call in 0..50 {
+            let members = vec![(call, picture.clone(), String::new())];
+            let scene =
+                Scene { words: words.clone(), message: None, preview: Some(picture.clone()), members };
+            let mut data = vec![0; width * height * 4];
+            canvas.draw(1, Sheet { data: &mut data, stride: width * 4 }, &scene);
+        }
+        assert_eq!(canvas.converters.len(), 2, "the preview's and the last member's");
     }
 }
