@@ -22,6 +22,8 @@ use crate::board::sound::{self as cards, Trouble, mixer};
 
 /// A card that neither gives nor takes sound for so long does not work.
 const DEAD: Duration = Duration::from_secs(2);
+/// What breaking off counts for, so that a card that does nothing else does not work either.
+const BREAK: Duration = Duration::from_millis(10);
 /// How long one wait for a card is.
 const WAIT_MS: u32 = 100;
 /// A card that was closed a moment ago, or whose device node is just being made, is tried again for so long.
@@ -54,6 +56,24 @@ fn open(named: &str, direction: Direction, sound: &Sound) -> Result<(Stream, Str
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// How long a card was waited for. Time in which nobody listened is not its fault: a processor too busy for us is no
+/// broken microphone, and opening it anew would cost more sound.
+#[derive(Debug, Default)]
+pub struct Waited(Duration);
+
+impl Waited {
+    /// It gave sound.
+    fn heard(&mut self) {
+        self.0 = Duration::ZERO;
+    }
+
+    /// It gave none in this time, or broke off; whether it does not work.
+    fn in_vain(&mut self, time: Duration) -> bool {
+        self.0 += time.max(BREAK);
+        self.0 > DEAD
     }
 }
 
@@ -90,8 +110,8 @@ pub enum Microphone {
         read: u64,
         /// After how many of them it lost some.
         broke_at: Option<u64>,
-        /// When it last gave sound.
-        alive: Instant,
+        /// Since it last gave sound.
+        waited: Waited,
         /// When it was opened.
         since_ns: u64,
     },
@@ -126,7 +146,7 @@ impl Microphone {
             SoundSource::Alsa => {
                 let (stream, device) = open(&sound.capture, Direction::Capture, sound)?;
                 stream.pcm.start().map_err(|error| Trouble::of(Direction::Capture, &device, &error))?;
-                Self::Alsa { stream, device, read: 0, broke_at: None, alive: Instant::now(), since_ns }
+                Self::Alsa { stream, device, read: 0, broke_at: None, waited: Waited::default(), since_ns }
             }
         })
     }
@@ -163,12 +183,13 @@ impl Microphone {
                 into.extend(block);
                 Ok(Some(mark))
             }
-            Self::Alsa { stream, device, read, broke_at, alive, since_ns } => {
+            Self::Alsa { stream, device, read, broke_at, waited, since_ns } => {
+                let begin = Instant::now();
                 let got =
                     capture(stream, into).map_err(|error| Trouble::of(Direction::Capture, device, &error))?;
                 match got {
                     Capture::Sound(frames) => *read += frames as u64,
-                    Capture::Nothing | Capture::Broke if alive.elapsed() > DEAD => {
+                    Capture::Nothing | Capture::Broke if waited.in_vain(begin.elapsed()) => {
                         bail!("the microphone {device} gives no sound; unplug it and plug it in again")
                     }
                     Capture::Nothing => return Ok(None),
@@ -177,7 +198,7 @@ impl Microphone {
                         return Ok(None);
                     }
                 }
-                *alive = Instant::now();
+                waited.heard();
                 // Some devices of ALSA's configuration have no clock: they give whatever is asked for, at once.
                 let ahead = *read as f64 - (monotonic_ns() - *since_ns) as f64 / 1e9 * f64::from(stream.rate);
                 if ahead > f64::from(stream.rate) / 5.0 {
@@ -246,8 +267,6 @@ pub enum Speaker {
         written: u64,
         /// After how many samples it fell silent.
         broke_at: Option<u64>,
-        /// When it last took sound.
-        alive: Instant,
         /// When it was opened.
         since_ns: u64,
     },
@@ -269,8 +288,7 @@ impl Speaker {
             SoundSink::Alsa => {
                 let (stream, device) = open(&sound.playback, Direction::Playback, sound)?;
                 let resampler = Resampler::new(RATE as f64 / f64::from(stream.rate));
-                let alive = Instant::now();
-                Some(Self::Alsa { stream, device, resampler, written: 0, broke_at: None, alive, since_ns })
+                Some(Self::Alsa { stream, device, resampler, written: 0, broke_at: None, since_ns })
             }
         })
     }
@@ -286,7 +304,7 @@ impl Speaker {
                 sleep_until(speaker.due_ns());
                 Ok(Some(speaker.mark(monotonic_ns())))
             }
-            Self::Alsa { stream, device, resampler, written, broke_at, alive, since_ns } => {
+            Self::Alsa { stream, device, resampler, written, broke_at, since_ns } => {
                 let step = RATE as f64 / f64::from(stream.rate);
                 resampler.push(block.iter().copied());
                 let mut frames = Vec::with_capacity((BLOCK + 8) * stream.channels);
@@ -295,12 +313,14 @@ impl Speaker {
                     frames.extend(std::iter::repeat_n(sample, stream.channels));
                 }
                 let mut left = frames.as_slice();
+                // As with microphones: only the time in which it is waited for.
+                let mut alive = Instant::now();
                 while !left.is_empty() {
                     let done = play(stream, left)
                         .map_err(|error| Trouble::of(Direction::Playback, device, &error))?;
                     match done {
                         Playback::Took(count) => {
-                            *alive = Instant::now();
+                            alive = Instant::now();
                             *written += count as u64;
                             left = &left[count * stream.channels..];
                         }
@@ -352,4 +372,25 @@ fn play(stream: &Stream, frames: &[i16]) -> alsa::Result<Playback> {
     };
     stream.pcm.try_recover(error, true)?;
     Ok(Playback::Broke)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_given_up_after_two_seconds_of_waiting_for_it() {
+        let tenth = Duration::from_millis(100);
+        let mut waited = Waited::default();
+        assert!((0..20).all(|_| !waited.in_vain(tenth)));
+        assert!(waited.in_vain(tenth));
+        waited.heard();
+        assert!(!waited.in_vain(tenth));
+    }
+
+    #[test]
+    fn a_card_that_only_breaks_off_is_given_up_too() {
+        let mut waited = Waited::default();
+        assert_eq!((1..1000).find(|_| waited.in_vain(Duration::ZERO)), Some(201));
+    }
 }

@@ -128,6 +128,16 @@ def test_the_sound_card_is_unplugged_and_plugged_in_again(call, figures):
 
 
 @pytest.mark.virtual
+def test_a_processor_that_is_too_busy_is_not_blamed_on_microphone_or_speaker(call):
+    kiosk, clerk = call
+    since = kiosk.shell.run("date +%s").strip()
+    kiosk.shell.run("timeout 20 sh -c 'while :; do :; done'; true", 60)
+    until_both_flow(kiosk, clerk, BACK)
+    log = kiosk.shell.run(f"journalctl --no-pager -o cat --since @{since} -u kioskd -u 'kiosk-media@*'", 60)
+    assert "s no sound; unplug it" not in log, log
+
+
+@pytest.mark.virtual
 @pytest.mark.parametrize("seconds", [5, pytest.param(30, marks=pytest.mark.long)])
 def test_the_network_is_away(call, figures, seconds):
     kiosk, clerk = call
