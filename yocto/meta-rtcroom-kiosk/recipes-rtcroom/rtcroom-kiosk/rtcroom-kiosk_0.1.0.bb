@@ -15,7 +15,7 @@ DEPENDS = "alsa-lib clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-bad 
 # Where the sources are is for the integrator to say, here or with externalsrc: see the layer's README.md.
 RTCROOM_KIOSK_GIT ?= "git://example.invalid/rtcroom-kiosk;protocol=https;branch=main"
 SRC_URI = "${RTCROOM_KIOSK_GIT}"
-SRCREV = "c9d0a46250ed8aca1dd40d4d81b8f393c3bd3c17"
+SRCREV = "f28bddb164f511390a64a2daf32b1bdf4dc9b59d"
 
 inherit cargo cargo-update-recipe-crates features_check pkgconfig systemd useradd
 
