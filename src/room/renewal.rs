@@ -123,6 +123,13 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_is_expired_from_the_second_on_that_it_names() {
+        let ticket = claims(0, 30);
+        assert_eq!(standing(Some(&ticket), false, 30 * DAY - 1), Standing::ExpiresSoon(1));
+        assert_eq!(standing(Some(&ticket), false, 30 * DAY), Standing::Expired(0));
+    }
+
+    #[test]
     fn the_warning_comes_fourteen_days_ahead() {
         let ticket = claims(0, 365);
         let left = |days: u64| standing(Some(&ticket), false, (365 - days) * DAY);
