@@ -15,7 +15,7 @@ DEPENDS = "alsa-lib clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-bad 
 # Where the sources are is for the integrator to say, here or with externalsrc: see the layer's README.md.
 RTCROOM_KIOSK_GIT ?= "git://example.invalid/rtcroom-kiosk;protocol=https;branch=main"
 SRC_URI = "${RTCROOM_KIOSK_GIT}"
-SRCREV = "f28bddb164f511390a64a2daf32b1bdf4dc9b59d"
+SRCREV = "accb518c50b70753e44503ca4b42eef218b5eadd"
 
 inherit cargo cargo-update-recipe-crates features_check pkgconfig systemd useradd
 
