@@ -23,14 +23,6 @@ const AMBER: u32 = 0xff_d166;
 const GREEN: u32 = 0x2e_c27e;
 const NOTE: u32 = 0x14_213d;
 
-/// The preview's converter; the members' are told apart by [`member`].
-const PREVIEW: u64 = 0;
-
-/// By what a member's converter is known.
-fn member(id: SessionId) -> u64 {
-    u64::from(id) + 1
-}
-
 /// An opaque picture, BGRx, without padding.
 #[derive(Clone, Debug)]
 struct Panel {
@@ -77,7 +69,8 @@ pub(super) struct Canvas {
     layout: Layout,
     base: Vec<u8>,
     over: Vec<Placed>,
-    converters: HashMap<u64, Convert>,
+    /// Those of the members, and the preview's, which has no session.
+    converters: HashMap<Option<SessionId>, Convert>,
 }
 
 impl Canvas {
@@ -111,11 +104,11 @@ impl Canvas {
         }
         if scene.words.view == View::InCall {
             for (place, (id, picture, _)) in self.layout.members.clone().into_iter().zip(&scene.members) {
-                self.picture(member(*id), picture, place, &mut sheet, false);
+                self.picture(Some(*id), picture, place, &mut sheet, false);
             }
         }
         if let (Some((place, framed)), Some(preview)) = (self.layout.preview, &scene.preview) {
-            self.picture(PREVIEW, preview, place, &mut sheet, framed);
+            self.picture(None, preview, place, &mut sheet, framed);
         }
         for (x, y, panel) in &self.over {
             sheet.blit(*x, *y, panel);
@@ -144,7 +137,7 @@ impl Canvas {
         self.base = background(self.width, self.height, view);
         // A member that comes back has another number.
         self.converters
-            .retain(|key, _| *key == PREVIEW || scene.members.iter().any(|(id, ..)| *key == member(*id)));
+            .retain(|key, _| key.is_none_or(|key| scene.members.iter().any(|(id, ..)| *id == key)));
         self.over.clear();
         self.words(scene);
         if view == View::InCall {
@@ -215,7 +208,14 @@ impl Canvas {
         }
     }
 
-    fn picture(&mut self, key: u64, picture: &Picture, place: Rect, sheet: &mut Sheet<'_>, framed: bool) {
+    fn picture(
+        &mut self,
+        key: Option<SessionId>,
+        picture: &Picture,
+        place: Rect,
+        sheet: &mut Sheet<'_>,
+        framed: bool,
+    ) {
         let (width, height) = (picture.info.width() as usize, picture.info.height() as usize);
         let mut rect = place.fit(width, height);
         if framed {
