@@ -24,8 +24,8 @@ use crate::board::sound::{self as cards, Trouble, mixer};
 const DEAD: Duration = Duration::from_secs(2);
 /// What breaking off counts for, so that a card that does nothing else does not work either.
 const BREAK: Duration = Duration::from_millis(10);
-/// How long one wait for a card is.
-const WAIT_MS: u32 = 100;
+/// How long one wait for a card is; one that took longer was kept up by the scheduler.
+const WAIT: Duration = Duration::from_millis(100);
 /// A card that was closed a moment ago, or whose device node is just being made, is tried again for so long.
 const OPENING: Duration = Duration::from_millis(1000);
 /// A look at a card that takes longer was interrupted, and is done again, so many times at most.
@@ -65,14 +65,14 @@ fn open(named: &str, direction: Direction, sound: &Sound) -> Result<(Stream, Str
 pub struct Waited(Duration);
 
 impl Waited {
-    /// It gave sound.
+    /// It gave or took sound.
     fn heard(&mut self) {
         self.0 = Duration::ZERO;
     }
 
-    /// It gave none in this time, or broke off; whether it does not work.
+    /// It did neither in this time, or broke off; whether it does not work.
     fn in_vain(&mut self, time: Duration) -> bool {
-        self.0 += time.max(BREAK);
+        self.0 += time.clamp(BREAK, WAIT);
         self.0 > DEAD
     }
 }
@@ -232,7 +232,7 @@ fn capture(stream: &Stream, into: &mut Vec<f32>) -> alsa::Result<Capture> {
         }
         Ok(Capture::Broke)
     };
-    match stream.pcm.wait(Some(WAIT_MS)) {
+    match stream.pcm.wait(Some(WAIT.as_millis() as u32)) {
         Ok(true) => {}
         Ok(false) => return Ok(Capture::Nothing),
         Err(error) => return again(error),
@@ -313,18 +313,18 @@ impl Speaker {
                     frames.extend(std::iter::repeat_n(sample, stream.channels));
                 }
                 let mut left = frames.as_slice();
-                // As with microphones: only the time in which it is waited for.
-                let mut alive = Instant::now();
+                let mut waited = Waited::default();
                 while !left.is_empty() {
+                    let begin = Instant::now();
                     let done = play(stream, left)
                         .map_err(|error| Trouble::of(Direction::Playback, device, &error))?;
                     match done {
                         Playback::Took(count) => {
-                            alive = Instant::now();
+                            waited.heard();
                             *written += count as u64;
                             left = &left[count * stream.channels..];
                         }
-                        Playback::Full | Playback::Broke if alive.elapsed() > DEAD => {
+                        Playback::Full | Playback::Broke if waited.in_vain(begin.elapsed()) => {
                             bail!("the speaker {device} takes no sound; unplug it and plug it in again")
                         }
                         Playback::Full => {}
@@ -364,7 +364,7 @@ enum Playback {
 fn play(stream: &Stream, frames: &[i16]) -> alsa::Result<Playback> {
     let error = match stream.pcm.io_i16()?.writei(frames) {
         Ok(count) => return Ok(Playback::Took(count)),
-        Err(error) if error.errno() == libc::EAGAIN => match stream.pcm.wait(Some(WAIT_MS)) {
+        Err(error) if error.errno() == libc::EAGAIN => match stream.pcm.wait(Some(WAIT.as_millis() as u32)) {
             Ok(_) => return Ok(Playback::Full),
             Err(error) => error,
         },
@@ -384,6 +384,9 @@ mod tests {
         let mut waited = Waited::default();
         assert!((0..20).all(|_| !waited.in_vain(tenth)));
         assert!(waited.in_vain(tenth));
+        // One wait of ten minutes is a processor that had no time for us.
+        waited.heard();
+        assert!(!waited.in_vain(Duration::from_secs(600)));
         waited.heard();
         assert!(!waited.in_vain(tenth));
     }
