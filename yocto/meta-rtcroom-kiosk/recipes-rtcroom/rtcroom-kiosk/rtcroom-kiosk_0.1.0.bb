@@ -15,7 +15,7 @@ DEPENDS = "alsa-lib clang-native glib-2.0 gstreamer1.0 gstreamer1.0-plugins-bad 
 # Where the sources are is for the integrator to say, here or with externalsrc: see the layer's README.md.
 RTCROOM_KIOSK_GIT ?= "git://example.invalid/rtcroom-kiosk;protocol=https;branch=main"
 SRC_URI = "${RTCROOM_KIOSK_GIT}"
-SRCREV = "accb518c50b70753e44503ca4b42eef218b5eadd"
+SRCREV = "f12b4053b241a0c93e6ac46b5a13fef595f7833f"
 
 inherit cargo cargo-update-recipe-crates features_check pkgconfig systemd useradd
 
